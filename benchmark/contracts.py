@@ -1,0 +1,125 @@
+"""The three things one can add: a method, a data set, a probe. Each is a frozen dataclass whose fields are its
+configuration, registered under a name (see `registry.py`).
+
+`version` is raised by hand when a change alters the numbers that the class produces; it is part of a run's identity.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+from flax import nnx
+
+from benchmark.types import Array, Batch, Bool, Data, DatasetSpec, Float, Frozen, Int, Key, ProbeResult, Slots
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
+    """Learns slots. The defaults of a subclass's fields are its paper's."""
+
+    version: ClassVar[int] = 1
+    trains: ClassVar[bool] = True
+    """False for an encoder that is probed as it was initialised."""
+    reads_labels: ClassVar[bool] = False
+    """True only for a ceiling; the engine takes the labels out of every other method's batches."""
+
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.0
+
+    @abstractmethod
+    def window(self, spec: DatasetSpec) -> int:
+        """Consecutive frames in one training sample."""
+
+    @abstractmethod
+    def build(self, spec: DatasetSpec, rngs: nnx.Rngs) -> nnx.Module:
+        """A freshly initialised model; all randomness comes from `rngs`."""
+
+    @abstractmethod
+    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        """The scalar to minimise and its named parts. `batch.frames` is `[b t h w c]` with t = `window(spec)`."""
+
+    @abstractmethod
+    def encode(self, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:
+        """Slots of every frame; deterministic, and frame t uses frames up to t only."""
+
+    def supports(self, spec: DatasetSpec) -> str | None:
+        """None, or the reason why this method cannot run on that data set (then the run is skipped)."""
+        return None
+
+
+class Split(ABC):
+    """Some frames of a data set. `data` is handed through the compiled step, so it must be a pytree of arrays."""
+
+    data: Data
+    num_frames: int
+    valid: Bool[np.ndarray, "i t"]
+    """Which entries of the clips count: False for padding and for test frames that were seen in training."""
+
+    @abstractmethod
+    def sample(self, data: Data, key: Key, batch_size: int, window: int) -> Batch:
+        """`batch_size` windows of consecutive frames drawn at random, labels and actions beside them; pure JAX."""
+
+    @abstractmethod
+    def read(self, data: Data, clips: Int[Array, " b"]) -> Batch:
+        """The clips with those indices (into `valid`), in order; pure JAX."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A loaded data set: methods learn from `train`; probes are fitted on `probe`, tuned on `val`, scored on `test`.
+
+    `spec` is complete now. `facts` goes into the record as it is (plain JSON values): the hash of the data, frames and
+    episodes a split, dropped labels, and whatever else a reader must know.
+    """
+
+    spec: DatasetSpec
+    train: Split
+    probe: Split
+    val: Split
+    test: Split
+    facts: dict[str, Any]
+
+
+Report = Callable[[str], None]
+"""Says in one short line how far a long preparation has come."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(ABC):
+    """A source of videos with labels. Its own seed is a field and fixed: run seeds never change the frames."""
+
+    version: ClassVar[int] = 1
+
+    @abstractmethod
+    def spec(self) -> DatasetSpec:
+        """What is known without touching a frame; takes milliseconds."""
+
+    @abstractmethod
+    def load(self, cache: Path, report: Report) -> Splits:
+        """The data, generated or collected into `cache` if they are not there yet.
+
+        Raises UserError when they cannot be had (a missing ROM, a full disk).
+        """
+
+    def missing(self, cache: Path) -> tuple[int, int]:
+        """(bytes of disk, emulator or generator steps) that `load` still has to spend; (0, 0) when all is there."""
+        return 0, 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe(ABC):
+    """Asks a frozen representation one question. It gets arrays, never a model: no gradient can reach the encoder."""
+
+    version: ClassVar[int] = 1
+
+    @abstractmethod
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+        """Fit on `train`, tune on `val`, report on `test`."""
+
+    def supports(self, spec: DatasetSpec) -> str | None:
+        """None, or the reason why this question makes no sense on that data set."""
+        return None

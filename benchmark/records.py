@@ -1,0 +1,133 @@
+"""One JSON file a run: written once, whole, with a checksum; what is read back is either that or named as damaged.
+
+`runs/<dataset>/<method>/<digest>/seed-<i>.json` under the output folder; the digest covers all that training depends
+on, so a record that exists is work done. Arrays for figures lie beside it as `seed-<i>.npz`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+SCHEMA = 1
+
+Status = Literal["ok", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run. Every value is plain JSON; numbers are unrounded, an undefined one is None.
+
+    `configuration` holds the resolved fields and versions of "method", "dataset" and "training"; `probes` maps each
+    probe to its "digest" and "configuration"; `metrics` are rows of probe, target, metric, split, value and
+    higher_is_better. `curve` holds (step, loss).
+    """
+
+    suite: str
+    budget: str
+    dataset: str
+    method: str
+    seed: int
+    digest: str
+    status: Status
+    reason: str | None = None
+    traceback: str | None = None
+    configuration: dict[str, Any] = field(default_factory=dict)
+    probes: dict[str, Any] = field(default_factory=dict)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    curve: list[list[float]] = field(default_factory=list)
+    timing: dict[str, float] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Where it lies under the output folder."""
+        return run_path(self.dataset, self.method, self.digest, self.seed)
+
+
+class DamagedRecord(ValueError):
+    """A record file that cannot be trusted; the text says why."""
+
+
+def run_path(dataset: str, method: str, digest: str, seed: int) -> Path:
+    """The place of a run under the output folder."""
+    return Path("runs", dataset, method, digest, f"seed-{seed}.json")
+
+
+def digest(value: Any) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:16]
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a whole file or none: to a temporary name beside it, flushed to the disk, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write(out: Path, record: Record) -> Path:
+    """Write a record to its place under `out`; returns the path."""
+    body = asdict(record)
+    whole = {"schema": SCHEMA, "checksum": _checksum(body), **body}
+    path = out / record.path
+    write_atomically(path, json.dumps(whole, indent=1, allow_nan=False).encode())
+    return path
+
+
+def read(path: Path) -> Record:
+    """The record in a file. Raises DamagedRecord when it is not JSON, cut off, altered, or of another schema."""
+    try:
+        whole = json.loads(path.read_bytes())
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DamagedRecord(f"not JSON ({error})") from None
+    if not isinstance(whole, dict):
+        raise DamagedRecord("not a JSON object")
+    if whole.get("schema") != SCHEMA:
+        raise DamagedRecord(f"schema {whole.get('schema')!r}, this version reads {SCHEMA}")
+    body = {key: value for key, value in whole.items() if key not in ("schema", "checksum")}
+    if whole.get("checksum") != _checksum(body):
+        raise DamagedRecord("its checksum does not match its content")
+    return Record(**body)
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    return hashlib.sha256(_canonical(body).encode()).hexdigest()
+
+
+def read_all(out: Path) -> tuple[list[Record], list[tuple[Path, str]]]:
+    """All records under `out`, in the order of their paths, and the damaged files with what is wrong with each."""
+    good, damaged = [], []
+    for path in sorted((out / "runs").glob("*/*/*/seed-*.json")):
+        try:
+            good.append(read(path))
+        except DamagedRecord as error:
+            damaged.append((path, str(error)))
+    return good, damaged
+
+
+def tidy(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+    """One row a metric: suite, budget, dataset, method, digest, seed, probe, target, metric, split, value, ..."""
+    for record in records:
+        run = {key: getattr(record, key) for key in ("suite", "budget", "dataset", "method", "digest", "seed")}
+        for row in record.metrics:
+            yield run | row

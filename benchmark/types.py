@@ -1,0 +1,129 @@
+"""What travels between data sets, methods, probes and the engine.
+
+One letter a dimension, everywhere: `b` batch, `t` time, `k` slots, `d` slot size, `n` positions, `a` actions,
+`o` objects, `p` coordinates, `h w c` image, `i` clips of a split.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+__all__ = [
+    "Array",
+    "Batch",
+    "Bool",
+    "Coordinate",
+    "Data",
+    "DatasetSpec",
+    "Float",
+    "Frozen",
+    "Int",
+    "Key",
+    "Labels",
+    "Metric",
+    "ProbeResult",
+    "Slots",
+]
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """One number that tells where an object is: the unit of slot accuracy.
+
+    `name` is unique in its data set ("ball_x"), `object` indexes `DatasetSpec.objects`, `axis` is "x" or "y".
+    """
+
+    name: str
+    object: int
+    axis: str
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """What a method may know of a data set before it sees a frame; arrays of frames are float32 in `frame_range`.
+
+    `coordinates`, `coordinate_mean` and `coordinate_std` (statistics of the training frames, one number a
+    coordinate) are known only once the data are loaded; before that `coordinates` lists every candidate and the
+    statistics are empty. `num_actions` 0 means that nobody acts.
+    """
+
+    name: str
+    frame_shape: tuple[int, int, int]
+    frame_range: tuple[float, float]
+    num_slots: int
+    objects: tuple[str, ...]
+    backbone: str
+    clip_length: int
+    num_actions: int = 0
+    coordinates: tuple[Coordinate, ...] = ()
+    coordinate_mean: tuple[float, ...] = ()
+    coordinate_std: tuple[float, ...] = ()
+    has_masks: bool = False
+
+
+class Labels(NamedTuple):
+    """Ground truth of the same instants as the frames beside it.
+
+    `coordinates`: float32 in the data set's own unit (bytes of RAM on Atari, pixels on synthetic videos).
+    `masks`: which object is seen at each pixel, 0 the background, j + 1 object j. `visible`: is any pixel of it seen.
+    """
+
+    coordinates: Float[Array, "*b p"]
+    masks: Int[Array, "*b h w"] | None = None
+    visible: Bool[Array, "*b o"] | None = None
+
+
+class Batch(NamedTuple):
+    """Windows of consecutive frames. `actions[:, t]` was taken after frame t and leads to frame t + 1."""
+
+    frames: Float[Array, "b t h w c"]
+    actions: Int[Array, "b t"] | None = None
+    labels: Labels | None = None
+
+
+class Slots(NamedTuple):
+    """A representation: k vectors a frame and, where the encoder has them, its own soft masks over n positions."""
+
+    slots: Float[Array, "b t k d"]
+    masks: Float[Array, "b t k n"] | None = None
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """One split seen through a trained encoder, as NumPy arrays: all that a probe gets.
+
+    `valid` is False where a clip was padded or a test frame was seen in training; such entries must not be scored.
+    """
+
+    slots: Float[np.ndarray, "i t k d"]
+    labels: Labels
+    valid: Bool[np.ndarray, "i t"]
+    spec: DatasetSpec
+    masks: Float[np.ndarray, "i t k n"] | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of one probe: `value` None means undefined, which is neither 0 nor left out in silence."""
+
+    metric: str
+    target: str
+    value: float | None
+    higher_is_better: bool | None = True
+    split: str = "test"
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What a probe found: `metrics` for the tables, `arrays` (small) for figures, `notes` for who reads the record."""
+
+    metrics: tuple[Metric, ...]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+Data = Any  # a pytree of arrays; what it holds is the split's own affair
+Key = PRNGKeyArray | jax.Array

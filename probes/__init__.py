@@ -1,0 +1,10 @@
+"""One file a probe; a file dropped in here is found by itself.
+
+A probe asks a frozen representation one question; it sees arrays, never a model.
+"""
+
+import importlib
+import pkgutil
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
