@@ -53,7 +53,7 @@ class Record:
         return run_path(self.dataset, self.method, self.digest, self.seed)
 
 
-class DamagedRecord(ValueError):
+class DamagedRecordError(ValueError):
     """A record file that cannot be trusted; the text says why."""
 
 
@@ -95,18 +95,18 @@ def write(out: Path, record: Record) -> Path:
 
 
 def read(path: Path) -> Record:
-    """The record in a file. Raises DamagedRecord when it is not JSON, cut off, altered, or of another schema."""
+    """The record in a file. Raises DamagedRecordError when it is not JSON, cut off, altered, or of another schema."""
     try:
         whole = json.loads(path.read_bytes())
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DamagedRecord(f"not JSON ({error})") from None
+        raise DamagedRecordError(f"not JSON ({error})") from None
     if not isinstance(whole, dict):
-        raise DamagedRecord("not a JSON object")
+        raise DamagedRecordError("not a JSON object")
     if whole.get("schema") != SCHEMA:
-        raise DamagedRecord(f"schema {whole.get('schema')!r}, this version reads {SCHEMA}")
+        raise DamagedRecordError(f"schema {whole.get('schema')!r}, this version reads {SCHEMA}")
     body = {key: value for key, value in whole.items() if key not in ("schema", "checksum")}
     if whole.get("checksum") != _checksum(body):
-        raise DamagedRecord("its checksum does not match its content")
+        raise DamagedRecordError("its checksum does not match its content")
     return Record(**body)
 
 
@@ -120,7 +120,7 @@ def read_all(out: Path) -> tuple[list[Record], list[tuple[Path, str]]]:
     for path in sorted((out / "runs").glob("*/*/*/seed-*.json")):
         try:
             good.append(read(path))
-        except DamagedRecord as error:
+        except DamagedRecordError as error:
             damaged.append((path, str(error)))
     return good, damaged
 
