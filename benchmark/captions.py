@@ -1,0 +1,78 @@
+"""What must stand with a table: how the numbers were made, what the signs mean, and what did not run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from benchmark.records import Record
+from benchmark.scores import Scores
+from benchmark.suites import SUITES, Training, paper_share
+
+__all__ = ["caption", "listed", "notes"]
+
+
+def caption(lead: str, scores: Scores) -> str:
+    """`lead` says what is shown; then the spread, the training, the protocol and the commits, from the records."""
+    budgets = SUITES[scores.suite].budgets if scores.suite in SUITES else {}
+    means_nothing = scores.budget in budgets and not budgets[scores.budget].meaningful
+    warning = "Plumbing test: the numbers mean nothing. " if means_nothing else ""
+    return f"{warning}{lead} {_spread(scores.seeds)} {_training(scores)}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence; "none" if there is none."""
+    *others, last = [*names] or ["none"]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def notes(scores: Scores) -> tuple[str, ...]:
+    """Below the table: bold, dash, and how many runs did not succeed."""
+    signs = "Bold: the highest as printed, ceilings left out."
+    if scores.context.ceilings:
+        signs += " A ceiling reads labels."
+    status = Counter(record.status for record in scores.runs.values())
+    missing = "Dash: not run, failed, undefined, or a mean that needs such a value."
+    bad = [f"{status[word]} {word}" for word in ("failed", "skipped") if status[word]]
+    return (signs, f"{missing} Of {len(scores.runs)} runs {listed(bad)}." if bad else missing)
+
+
+def _spread(seeds: tuple[int, ...]) -> str:
+    if len(seeds) == 1:
+        return f"One seed ({seeds[0]}), hence no ±."
+    return f"Mean ± standard error over n = {len(seeds)} seeds ({listed(map(str, seeds))}), or as many as a cell says."
+
+
+def _training(scores: Scores) -> str:
+    records = [record for record in scores.runs.values() if record.status == "ok"]
+    settings = {"training": _distinct(_steps(record) for record in records)}
+    settings |= {"protocol": _distinct(_protocol(record) for record in records)}
+    settings |= {"code": _distinct(_commit(record) for record in records)}
+    told = [f"{name} {text}" for name, text in settings.items() if text]
+    return f"Suite {scores.suite}, budget {scores.budget}{'; ' if told else ''}{'; '.join(told)}."
+
+
+def _distinct(texts: Iterable[str]) -> str:
+    return listed(sorted(found)) if (found := {text for text in texts if text}) else ""
+
+
+def _steps(record: Record) -> str:
+    training = record.configuration.get("training", {})
+    if not {"steps", "frames_per_step"} <= set(training):
+        return ""
+    steps, frames = training["steps"], training["frames_per_step"]
+    share = ""
+    if record.suite in SUITES:
+        share = (
+            f" ({100 * paper_share(record.suite, Training(steps=steps, frames_per_step=frames)):.2g} % of the paper's)"
+        )
+    return f"{steps} steps of {frames} frames{share}"
+
+
+def _protocol(record: Record) -> str:
+    return str(record.configuration.get("training", {}).get("protocol", ""))
+
+
+def _commit(record: Record) -> str:
+    commit, dash, rest = str(record.provenance.get("commit") or "").partition("-")
+    return commit[:12] + dash + rest

@@ -1,0 +1,154 @@
+"""From names and `--set` to configured methods, data sets, probes and training; every value is checked and typed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from math import isfinite
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from benchmark.contracts import Dataset, Method, Probe
+from benchmark.errors import UserError, unknown
+from benchmark.registry import Registry, datasets, methods, probes
+from benchmark.suites import SUITES, Budget, Training
+
+T = TypeVar("T")
+
+KINDS: dict[str, Registry[Any]] = {"methods": methods, "datasets": datasets, "probes": probes}
+
+
+@dataclass(frozen=True)
+class Override:
+    """One `--set place.name.field=value`; `name` is "*" for all of that kind and empty for training."""
+
+    place: str
+    name: str
+    field: str
+    value: str
+    text: str
+
+
+def parse_overrides(texts: Iterable[str]) -> list[Override]:
+    """Read `--set` arguments. Raises UserError for a malformed one, an unknown name, field or value."""
+    return [_parse(text) for text in texts]
+
+
+def _parse(text: str) -> Override:
+    key, equals, value = text.partition("=")
+    place, _, rest = key.strip().partition(".")
+    if not equals:
+        raise UserError(f"--set {text!r} has no '='; write methods.scn.diversity_weight=0 or training.steps=500")
+    if place == "training":
+        override = Override(place, "", rest, value.strip(), text)
+        typed(Training, override)
+        return override
+    if place not in KINDS:
+        raise unknown(f"place in --set {text!r}:", place, [*KINDS, "training"])
+    name, _, attribute = rest.rpartition(".")
+    override = Override(place, name, attribute, value.strip(), text)
+    for known in KINDS[place] if name == "*" else [name]:
+        typed(KINDS[place].entry(known)[0], override)
+    return override
+
+
+def typed(cls: type, override: Override) -> Any:
+    """The value of an override as the type of the field that it sets. Raises UserError when it does not fit."""
+    hints = get_type_hints(cls)
+    names = [f.name for f in fields(cls)]
+    if override.field not in names:
+        raise unknown(f"field in --set {override.text!r}:", override.field, names)
+    for choice in _choices(hints[override.field]):
+        try:
+            return _convert(override.value, choice)
+        except ValueError:
+            continue
+    expected = " or ".join(_describe(choice) for choice in _choices(hints[override.field]))
+    raise UserError(f"--set {override.text!r}: {override.value!r} is not {expected}")
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _convert(value: str, hint: Any) -> Any:
+    if hint is NoneType and value.lower() == "none":
+        return None
+    if hint is bool and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if get_origin(hint) is Literal and value in get_args(hint):
+        return value
+    if hint is str:
+        return value
+    if hint in (int, float):
+        number = hint(value)
+        if isfinite(number) and number >= 0:  # no field of a benchmark is below zero
+            return number
+    raise ValueError(value)
+
+
+def _describe(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(get_args(hint))
+    return {int: "a whole number >= 0", float: "a finite number >= 0", bool: "true or false", NoneType: "none"}.get(
+        hint, str(hint)
+    )
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What to run: a suite at a budget with the user's overrides."""
+
+    suite: str
+    budget: str
+    overrides: tuple[Override, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.suite not in SUITES:
+            raise unknown("suite", self.suite, SUITES)
+        if self.budget not in SUITES[self.suite].budgets:
+            raise unknown(f"budget of suite {self.suite!r}:", self.budget, SUITES[self.suite].budgets)
+
+    def _budget(self) -> Budget:
+        return SUITES[self.suite].budgets[self.budget]
+
+    def _overrides(self, place: str, name: str, cls: type) -> dict[str, Any]:
+        mine = [o for o in self.overrides if o.place == place and o.name in (name, "*")]
+        return {o.field: typed(cls, o) for o in mine}
+
+    def training(self) -> Training:
+        """Steps and frames a step."""
+        return replace(self._budget().training, **self._overrides("training", "", Training))
+
+    def method(self, name: str) -> Method:
+        """The configured method."""
+        return methods.create(name, **self._overrides("methods", name, methods.entry(name)[0]))
+
+    def dataset(self, name: str) -> Dataset:
+        """The configured data set: the budget's fields where it has such, the user's over them."""
+        cls = datasets.entry(name)[0]
+        known = {f.name for f in fields(cls)}
+        budget = {key: value for key, value in self._budget().dataset.items() if key in known}
+        return datasets.create(name, **{**budget, **self._overrides("datasets", name, cls)})
+
+    def probes(self) -> Mapping[str, Probe]:
+        """The suite's probes, configured."""
+        names = SUITES[self.suite].probes
+        return {name: probes.create(name, **self._overrides("probes", name, probes.entry(name)[0])) for name in names}
+
+
+def select(kind: str, text: str | None, known: Iterable[str], default: Iterable[str]) -> tuple[str, ...]:
+    """The names in a comma-separated list, in its order, each once; "all" or nothing means `default`.
+
+    Raises UserError for a name that is not known.
+    """
+    known = list(known)
+    if text is None or text.strip() == "all":
+        return tuple(default)
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UserError(f"no {kind} named in {text!r}; name some, or all; known: {', '.join(sorted(known))}")
+    for name in names:
+        if name not in known:
+            raise unknown(kind, name, known)
+    return tuple(dict.fromkeys(names))

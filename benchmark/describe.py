@@ -1,0 +1,79 @@
+"""What the command says before it starts: the lists of names, and the plan."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from benchmark import plan
+from benchmark.estimate import Estimate
+from benchmark.machine import threads
+from benchmark.plan import Item
+from benchmark.progress import duration
+from benchmark.registry import Registry, datasets, methods, probes
+from benchmark.suites import SUITES, paper_share
+
+MEANING: dict[plan.State, str] = {
+    "new": "to run",
+    "retry": "to run again, failed before",
+    "reprobe": "to probe again on kept parameters",
+    "damaged": "to run again, its record is damaged",
+    "done": "done",
+    "failed": "failed before; --retry-failed runs them again",
+    "skipped": "skipped",
+}
+
+
+def listing() -> str:
+    """All suites with their budgets, and all registered methods, data sets and probes with a line about each."""
+    lines = ["suites"]
+    for name, suite in SUITES.items():
+        lines.append(f"  {name:<18} {suite.about}; budgets: {', '.join(suite.budgets)}")
+    registries: tuple[tuple[str, Registry], ...] = (("methods", methods), ("data sets", datasets), ("probes", probes))
+    for title, registry in registries:
+        lines.append(title)
+        lines += [f"  {name:<18} {_about(registry, name)}" for name in sorted(registry)]
+    return "\n".join(lines)
+
+
+def _about(registry: Registry, name: str) -> str:
+    """The first line of the file that an entry comes from, and the fields that its name presets."""
+    cls, presets = registry.entry(name)
+    about = (sys.modules[cls.__module__].__doc__ or "").strip().partition("\n")[0]
+    preset = ", ".join(f"{key}={value}" for key, value in presets.items())
+    return f"{about} ({preset})" if preset else about
+
+
+def describe(items: Sequence[Item], expected: Estimate, verbose: bool = False) -> str:
+    """The plan: how many runs of each kind and why, the share of the paper's training, the time on this machine."""
+    first = items[0].run
+    steps, frames = first.training.steps, first.training.frames_per_step
+    share = paper_share(first.suite, first.training)
+    lines = [
+        f"suite {first.suite}, budget {first.budget}: {steps} steps of {frames} frames a run, "
+        f"{share:.2g} of the paper's training"
+    ]
+    counts = plan.counts(items)
+    lines += [f"  {counts[state]:>5} {MEANING[state]}" for state in MEANING if counts[state]]
+    lines += _reasons(items)
+    if verbose:
+        lines += [f"  {item.state:<8} {item.run.path}" for item in items]
+    if expected.runs:
+        collect = duration(expected.collecting)
+        frames_are = f"{collect} of it to collect frames" if expected.collecting else "frames are there"
+        known = f"{expected.measured} of {len(expected.runs)} runs estimated from runs measured on this machine"
+        lines.append(f"  about {duration(expected.total)} on {threads()} cores ({frames_are}; {known})")
+    return "\n".join(lines)
+
+
+def _reasons(items: Iterable[Item]) -> list[str]:
+    """A line for each reason why runs are not simply new or done, with the methods that it concerns."""
+    concerned: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for item in items:
+        if item.reason:
+            concerned[item.state, item.reason][item.run.method_name] += 1
+    return [
+        f"  {state}: {', '.join(names)} ({sum(names.values())}): {reason}"
+        for (state, reason), names in concerned.items()
+    ]

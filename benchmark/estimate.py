@@ -1,0 +1,90 @@
+"""How long runs take on this machine: remembered from finished runs, else guessed from the frames' size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmark.machine import threads
+from benchmark.plan import Item, Run
+from benchmark.records import Record, write_atomically
+
+SECONDS_PER_PIXEL = 5e-8
+"""Training cost of one input value, first guess: NatureCNN on 2 cores."""
+OVERHEAD = 10.0
+"""Seconds a run spends on compiling, freezing and probing, first guess."""
+COLLECT_RATE = 1_500.0
+"""Emulator steps a second and core, first guess."""
+REMEMBERED = 2_000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of each run that is to be done and of collecting frames; `measured` runs rest on finished ones."""
+
+    runs: dict[Path, float]
+    collecting: float
+    measured: int
+
+    @property
+    def total(self) -> float:
+        """Seconds of the whole plan."""
+        return sum(self.runs.values()) + self.collecting
+
+
+class Timings:
+    """Step time and overhead of finished runs on this machine, one small file in the cache.
+
+    It is a convenience: a damaged or missing file means that estimates are guesses, nothing else.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self.path = cache / "timings.json"
+        try:
+            self.rows: list[dict[str, Any]] = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            self.rows = []
+
+    def add(self, record: Record) -> None:
+        """Remember a finished run."""
+        training = record.configuration["training"]
+        self.rows.append(
+            {
+                "method": record.method,
+                "dataset": record.dataset,
+                "frames_per_step": training["frames_per_step"],
+                "threads": threads(),
+                "step": record.timing["train"] / training["steps"],
+                "overhead": record.timing["total"] - record.timing["train"],
+            }
+        )
+        self.rows = self.rows[-REMEMBERED:]
+        write_atomically(self.path, json.dumps(self.rows).encode())
+
+    def seconds(self, run: Run) -> tuple[float, bool]:
+        """(seconds, from measurements?) for a run: the same method on the same data set if known, else on any."""
+        mine = [row for row in self.rows if row["method"] == run.method_name and row["threads"] == threads()]
+        near = [row for row in mine if row["dataset"] == run.dataset_name] or mine
+        frames = run.training.frames if run.method.trains else 0
+        if not near:
+            height, width, channels = run.dataset.spec().frame_shape
+            return frames * height * width * channels * SECONDS_PER_PIXEL + OVERHEAD, False
+        step = median(row["step"] / row["frames_per_step"] for row in near)
+        return frames * step + median(row["overhead"] for row in near), True
+
+
+def estimate(items: Iterable[Item], cache: Path) -> Estimate:
+    """The time that a plan takes on this machine."""
+    timings, times, measured = Timings(cache), {}, 0
+    to_do = [item for item in items if item.to_do]
+    for item in to_do:
+        seconds, known = timings.seconds(item.run)
+        times[item.run.path] = OVERHEAD / 2 if item.state == "reprobe" else seconds
+        measured += known
+    sources = {item.run.dataset_name: item.run.dataset for item in to_do}
+    steps = sum(dataset.missing(cache)[1] for dataset in sources.values())
+    return Estimate(times, steps / (COLLECT_RATE * threads()), measured)

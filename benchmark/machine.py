@@ -1,0 +1,116 @@
+"""What this machine is, and how JAX is set up on it: allocator, kept programs, compiler options, provenance."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+ALLOCATOR = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=100000000000:glibc.malloc.trim_threshold=100000000000"
+"""Keeps freed blocks in the process: glibc would give a step's buffers back to the kernel and fault them in again."""
+
+CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
+"""Matrix products and convolutions through XNNPACK's successor; XLA's own convolutions are 2 to 4 times slower."""
+
+
+def tune_allocator() -> None:
+    """Start this process again with the allocator's settings, which glibc reads only at the start (Linux, once)."""
+    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
+        os.environ["GLIBC_TUNABLES"] = ALLOCATOR
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def cache_folder() -> Path:
+    """`$SLOTBENCH_CACHE`, else the user's cache folder. Raises UserError when it cannot be written."""
+    import platformdirs
+
+    path = Path(os.environ.get("SLOTBENCH_CACHE") or platformdirs.user_cache_dir("slotbench"))
+    return writable(path, "the cache folder", "set SLOTBENCH_CACHE to a folder that can be written")
+
+
+def writable(path: Path, what: str, remedy: str) -> Path:
+    """The folder, made if it was not there. Raises UserError when it is a file or cannot be written."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{what} {str(path)!r} cannot be written ({error.strerror}); {remedy}") from None
+    return path
+
+
+def set_up_jax(cache: Path) -> None:
+    """Keep compiled programs between processes."""
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def compile_(function: Callable[..., Any], *arguments: Any, donate: tuple[int, ...] = ()) -> Any:
+    """The function compiled ahead of time for these arguments, with this backend's best options."""
+    import jax
+
+    return jax.jit(function, donate_argnums=donate, compiler_options=_options()).lower(*arguments).compile()
+
+
+@cache
+def _options() -> dict[str, Any] | None:
+    """The compiler options, or None where this jaxlib does not know them or the backend is not a CPU."""
+    import jax
+
+    if jax.default_backend() != "cpu":
+        return None
+    try:
+        jax.jit(lambda x: x + 1, compiler_options=CPU_OPTIONS)(0)
+    except Exception:  # jaxlib raises its own runtime error for an option that it does not know
+        return None
+    return CPU_OPTIONS
+
+
+def threads() -> int:
+    """Cores that this process may use, hence threads that XLA and BLAS start."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def commit() -> str:
+    """The repository's commit, with "+" after it when files differ from it; "unknown" outside a repository."""
+    try:
+        head = _git("rev-parse", "--short=12", "HEAD")
+        return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@cache
+def provenance() -> dict[str, Any]:
+    """What produced a record: commit, versions, device, threads."""
+    import jax
+
+    device = jax.devices()[0]
+    packages = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "ale-py")
+    return {
+        "commit": commit(),
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in packages},
+        "device": f"{device.platform}: {device.device_kind}",
+        "threads": threads(),
+        "compiler_options": _options() or {},
+    }

@@ -1,0 +1,59 @@
+"""A table as GitHub-flavoured Markdown, its columns padded so that it reads well in a terminal too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmark.table import DASH, Cell, Column, Row, Table, number
+
+__all__ = ["render"]
+
+
+def render(table: Table) -> str:
+    """Caption, table, notes. A paper's values have a column of their own to the right of ours."""
+    lines = [[table.corner, *(title for column in table.columns for title in _head(column))]]
+    lines += [[_title(row), *_texts(table, row)] for row in table.rows]
+    lines = [[_escape(text) for text in line] for line in lines]
+    widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    body = [_line(line, widths) for line in (lines[0], rule, *lines[1:])]
+    return "\n".join([_escape(table.caption), "", *body, *(f"\n{_escape(note)}" for note in table.notes)]) + "\n"
+
+
+def _head(column: Column) -> list[str]:
+    return [column.title, "paper"] if column.paper else [column.title]
+
+
+def _title(row: Row) -> str:
+    title = f"{row.title} {row.mark}".strip()
+    return f"*{title}*" if row.summary else title
+
+
+def _texts(table: Table, row: Row) -> Iterator[str]:
+    for column, cell in zip(table.columns, row.cells, strict=True):
+        yield _ours(cell, column.decimals, table.num_seeds)
+        if column.paper:
+            yield number(cell.paper, column.decimals)
+
+
+def _ours(cell: Cell, decimals: int, num_seeds: int) -> str:
+    if cell.ours is None:
+        return DASH
+    mean = number(cell.ours.mean, decimals)
+    spread = f" ± {number(cell.ours.se, decimals)}" if cell.ours.se is not None else ""
+    seeds = f" ({cell.ours.n} of {num_seeds})" if cell.ours.n != num_seeds else ""
+    return (f"**{mean}**" if cell.best else mean) + spread + seeds
+
+
+def _line(texts: list[str], widths: list[int]) -> str:
+    first, *others = (
+        text.ljust(width) if i == 0 else text.rjust(width)
+        for i, (text, width) in enumerate(zip(texts, widths, strict=True))
+    )
+    return "| " + " | ".join([first, *others]) + " |"
+
+
+def _escape(text: str) -> str:
+    for sign in "\\|<`":
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.split())

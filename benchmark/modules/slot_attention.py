@@ -1,0 +1,105 @@
+"""Slot Attention (Locatello et al. 2020, arXiv 2006.15055), as Löwe et al. 2020 use it."""
+
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from benchmark.modules.mlp import MLP
+from benchmark.modules.position import PositionedFeatures
+from benchmark.types import Array, DatasetSpec, Float, Key, Slots
+
+EPSILON = 1e-8
+"""Added to every attention weight before they are divided by their sum."""
+
+
+class SlotAttention(nnx.Module):
+    """Slots compete for positions; `iterations` times each slot is updated from the positions that it won.
+
+    a = softmax over slots of k(h) . q(c) / sqrt(D), u = mean of v(h) over positions weighted by a (Eq. 1, Löwe et al.
+    2020); then c = GRU(u, c) and c += f_mlp(LN(c)). q sees LN(c), k and v see LN(h), none of them has a bias.
+    """
+
+    def __init__(self, num_features: int, slot_size: int, iterations: int, rngs: nnx.Rngs) -> None:
+        self.iterations, self.scale = iterations, slot_size**-0.5
+        self.norm_features = nnx.LayerNorm(num_features, rngs=rngs)
+        self.norm_slots = nnx.LayerNorm(slot_size, rngs=rngs)
+        self.norm_mlp = nnx.LayerNorm(slot_size, rngs=rngs)
+        self.query = nnx.Linear(slot_size, slot_size, use_bias=False, rngs=rngs)
+        self.key = nnx.Linear(num_features, slot_size, use_bias=False, rngs=rngs)
+        self.value = nnx.Linear(num_features, slot_size, use_bias=False, rngs=rngs)
+        self.gru = nnx.GRUCell(slot_size, slot_size, rngs=rngs)
+        self.mlp = MLP(slot_size, 128, slot_size, rngs)
+
+    def __call__(
+        self, features: Float[Array, "*b n f"], slots: Float[Array, "*b k d"]
+    ) -> tuple[Float[Array, "*b k d"], Float[Array, "*b k n"]]:
+        """The updated slots, and the masks of the last iteration, which sum to 1 over slots."""
+        features = self.norm_features(features)
+        for _ in range(self.iterations):
+            masks = self.attend(features, slots)
+            weights = masks + EPSILON
+            weights = weights / weights.sum(-1, keepdims=True)
+            # v is linear and the weights sum to 1: it may follow the mean, on k rows a frame instead of n.
+            updates = self.value(jnp.einsum("...kn,...nf->...kf", weights, features))
+            slots, _ = self.gru(slots, updates)
+            slots = slots + self.mlp(self.norm_mlp(slots))
+        return slots, masks
+
+    def attend(self, features: Float[Array, "*b n f"], slots: Float[Array, "*b k d"]) -> Float[Array, "*b k n"]:
+        """Softmax over slots of k(h) . q(c) / sqrt(D)."""
+        queries = self.query(self.norm_slots(slots)) * self.scale
+        # k(h) . q = h . (K q): again k rows a frame instead of n.
+        queries = queries @ self.key.kernel[...].T
+        return jax.nn.softmax(jnp.einsum("...kf,...nf->...kn", queries, features), axis=-2)
+
+
+class Initializer(Protocol):
+    """Where the slots of each of `batch` sequences start."""
+
+    def __call__(self, batch: int, key: Key | None) -> Float[Array, "b k d"]: ...
+
+
+class LearnedSlots(nnx.Module):
+    """The initial slots c are parameters [k d], drawn from N(0, 1): slot k starts alike in every frame."""
+
+    def __init__(self, num_slots: int, slot_size: int, rngs: nnx.Rngs) -> None:
+        self.slots = nnx.Param(jax.random.normal(rngs.params(), (num_slots, slot_size)))
+
+    def __call__(self, batch: int, key: Key | None) -> Float[Array, "b k d"]:
+        return jnp.broadcast_to(self.slots[...], (batch, *self.slots.shape))
+
+
+class GaussianSlots(nnx.Module):
+    """c = mu + eps * sigma, with mu and sigma [d] shared by the slots (appendix B.4, Löwe et al. 2020).
+
+    eps is drawn once a sequence: the transition model needs slot k to be the same slot in consecutive frames. Without
+    a key it is the same for all sequences, so that encoding is deterministic.
+    """
+
+    def __init__(self, num_slots: int, slot_size: int, rngs: nnx.Rngs) -> None:
+        self.num_slots = num_slots
+        self.mu = nnx.Param(jax.random.normal(rngs.params(), (slot_size,)))
+        self.sigma = nnx.Param(jnp.ones(slot_size))
+
+    def __call__(self, batch: int, key: Key | None) -> Float[Array, "b k d"]:
+        shape = (1 if key is None else batch, self.num_slots, len(self.mu))
+        eps = jax.random.normal(jax.random.key(0) if key is None else key, shape)
+        return jnp.broadcast_to(self.mu[...] + eps * self.sigma[...], (batch, *shape[1:]))
+
+
+class SlotAttentionEncoder(nnx.Module):
+    """Positioned features, then Slot Attention on every frame of a sequence from the same initial slots."""
+
+    def __init__(
+        self, spec: DatasetSpec, initializer: Initializer, slot_size: int, iterations: int, rngs: nnx.Rngs
+    ) -> None:
+        self.features = PositionedFeatures(spec, rngs)
+        self.initializer = initializer
+        self.attention = SlotAttention(self.features.num_features, slot_size, iterations, rngs)
+
+    def __call__(self, frames: Float[Array, "b t h w c"], key: Key | None = None) -> Slots:
+        slots = self.initializer(len(frames), key)[:, None]
+        slots = jnp.broadcast_to(slots, (*frames.shape[:2], *slots.shape[2:]))
+        return Slots(*self.attention(self.features(frames), slots))

@@ -1,0 +1,148 @@
+"""What a command would do: the identity of every run, what exists already, what is missing, and how long it takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmark import parameters, records
+from benchmark.configure import Configuration
+from benchmark.contracts import Dataset, Method, Probe
+from benchmark.errors import UserError
+from benchmark.records import Record
+from benchmark.registry import configuration
+from benchmark.suites import Training
+
+ENGINE = 1
+"""Raised by hand when a change of the training kernel alters what training computes."""
+
+State = Literal["new", "retry", "reprobe", "damaged", "done", "failed", "skipped"]
+
+TO_DO: tuple[State, ...] = ("new", "retry", "reprobe", "damaged")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method trained once on one data set with one seed."""
+
+    suite: str
+    budget: str
+    dataset_name: str
+    dataset: Dataset
+    method_name: str
+    method: Method
+    training: Training
+    probes: Mapping[str, Probe]
+    seed: int
+
+    @cached_property
+    def configuration(self) -> dict[str, Any]:
+        """All that training depends on, besides the seed."""
+        return {
+            "method": configuration(self.method),
+            "dataset": configuration(self.dataset),
+            "training": {"engine": ENGINE, **asdict(self.training)},
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """The identity of what is trained."""
+        return records.digest(self.configuration)
+
+    @cached_property
+    def probe_digests(self) -> dict[str, str]:
+        """The identity of each probe that applies to the data set."""
+        spec = self.dataset.spec()
+        return {
+            name: records.digest(configuration(probe))
+            for name, probe in self.probes.items()
+            if probe.supports(spec) is None
+        }
+
+    @property
+    def path(self) -> Path:
+        """Where its record lies under the output folder."""
+        return records.run_path(self.dataset_name, self.method_name, self.digest, self.seed)
+
+    def parameters(self, cache: Path) -> Path:
+        """Where its trained parameters are kept."""
+        return (cache / "parameters" / self.path.relative_to("runs")).with_suffix(".npz")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A run and what is to be done with it; `record` is what exists of it."""
+
+    run: Run
+    state: State
+    reason: str = ""
+    record: Record | None = None
+
+    @property
+    def to_do(self) -> bool:
+        """Does anything remain to be done?"""
+        return self.state in TO_DO
+
+
+def runs(wanted: Configuration, methods: Sequence[str], datasets: Sequence[str], seeds: int) -> list[Run]:
+    """The grid, data set by data set so that frames are loaded once, method by method so that programs are."""
+    training, probes = wanted.training(), wanted.probes()
+    chosen = {name: wanted.method(name) for name in methods}
+    return [
+        Run(wanted.suite, wanted.budget, dataset_name, dataset, name, method, training, probes, seed)
+        for dataset_name, dataset in ((d, wanted.dataset(d)) for d in datasets)
+        for name, method in chosen.items()
+        for seed in range(seeds)
+    ]
+
+
+def plan(grid: Iterable[Run], out: Path, cache: Path, *, retry_failed: bool, reprobe: bool) -> list[Item]:
+    """What exists of each run and what is to be done."""
+    return [_item(run, out, cache, retry_failed, reprobe) for run in grid]
+
+
+def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -> Item:
+    if reason := run.method.supports(run.dataset.spec()):
+        return Item(run, "skipped", reason)
+    path = out / run.path
+    if not path.exists():
+        return Item(run, "new")
+    try:
+        record = records.read(path)
+    except records.DamagedRecordError as error:
+        return Item(run, "damaged", f"{run.path}: {error}; it is set aside and the run done again")
+    if record.status != "ok":
+        return Item(run, "retry" if retry_failed else "failed", record.reason or "", record)
+    fresh = {name: probe["digest"] for name, probe in record.probes.items()}
+    if not reprobe and all(fresh.get(name) == digest for name, digest in run.probe_digests.items()):
+        return Item(run, "done", record=record)
+    if parameters.intact(run.parameters(cache), record.training.get("parameters_sha256")):
+        return Item(run, "reprobe", record=record)
+    return Item(run, "new", "its parameters are not kept, so it is trained again for the changed probe")
+
+
+def variant(record: Record) -> str:
+    """What tells a record's configuration from the present defaults of its suite and budget: "diversity_weight=0.5".
+
+    Empty for the defaults themselves, and for a method or data set that is not registered now.
+    """
+    try:
+        wanted = Configuration(record.suite, record.budget)
+        default = runs(wanted, [record.method], [record.dataset], seeds=1)[0].configuration
+    except UserError:
+        return ""
+    return ", ".join(
+        f"{name}={value}"
+        for part in ("method", "dataset", "training")
+        for name, value in record.configuration[part].items()
+        if name not in default[part] or default[part][name] != value
+    )
+
+
+def counts(items: Iterable[Item]) -> Counter[State]:
+    """How many runs are in each state."""
+    return Counter(item.state for item in items)

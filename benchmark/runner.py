@@ -1,0 +1,250 @@
+"""One run from data to record, and many of them in turn. The only place that catches an exception of a run."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from benchmark import parameters, records
+from benchmark.contracts import Splits
+from benchmark.errors import UserError
+from benchmark.freeze import Encoder, Reader, reader
+from benchmark.machine import provenance
+from benchmark.plan import Item, Run
+from benchmark.progress import Progress
+from benchmark.records import Record
+from benchmark.registry import configuration
+from benchmark.training import Kernel, adam
+from benchmark.types import Batch, Data, Frozen, Key
+
+ARRAYS_LIMIT = 4_000_000
+"""Bytes of arrays for figures that a run may leave beside its record."""
+
+
+@dataclass
+class Loaded:
+    """A data set in memory, read the same way by all its runs; `seconds` is what loading took."""
+
+    splits: Splits
+    reader: Reader
+    seconds: float
+
+
+@dataclass
+class Program:
+    """What the seeds of one method on one data set share: the compiled training step and encoder."""
+
+    kernel: Kernel
+    encoder: Encoder
+    batch_size: int
+    window: int
+
+
+@dataclass
+class Clock:
+    """Seconds that each stage of a run took."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        """Time what happens inside."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = time.perf_counter() - began
+
+
+@dataclass
+class Runner:
+    """Carries out planned runs in this process; records go to `out`, frames and parameters to `cache`."""
+
+    out: Path
+    cache: Path
+    progress: Progress
+    keep_params: bool = False
+
+    def execute(self, items: Sequence[Item]) -> Iterator[Record]:
+        """Do what is to be done and yield each record, already written.
+
+        A run that raises is recorded as failed and the rest goes on. Raises UserError when a record cannot be written.
+        """
+        for _, same_data in groupby((i for i in items if i.to_do), key=lambda i: i.run.dataset_name):
+            group = list(same_data)
+            loaded = self._load(group[0].run)
+            for _, same_method in groupby(group, key=lambda i: i.run.method_name):
+                program = None
+                for item in same_method:
+                    self.progress.run_started(item.run)
+                    try:
+                        if isinstance(loaded, Exception):
+                            raise loaded
+                        program = program or make_program(item.run, loaded.splits)
+                        record = self._run(item, loaded, program)
+                    except Exception as error:
+                        record = failed(item.run, error)
+                    self._write(record, item)
+                    self.progress.run_finished(record)
+                    yield record
+
+    def _load(self, run: Run) -> Loaded | Exception:
+        """The run's data set, or why it cannot be had: then all runs on it fail."""
+        began = time.perf_counter()
+        try:
+            splits = on_device(run.dataset.load(self.cache, self.progress.note))
+        except Exception as error:
+            return error
+        return Loaded(splits, reader(splits.spec), time.perf_counter() - began)
+
+    def _run(self, item: Item, loaded: Loaded, program: Program) -> Record:
+        run, splits, clock = item.run, loaded.splits, Clock({"load": loaded.seconds})
+        loaded.seconds = 0.0  # the first run on a data set carries the time of loading it
+        began = time.perf_counter()
+        init_key, train_key, probe_key = jax.random.split(jax.random.fold_in(jax.random.key(0), run.seed), 3)
+        with clock.time("build"):
+            model = run.method.build(splits.spec, nnx.Rngs(init_key))
+        if item.state == "reprobe":
+            assert item.record is not None
+            model, record = parameters.load(run.parameters(self.cache), model), item.record
+            clock.seconds = record.timing | clock.seconds
+        else:
+            model, record = self._train(run, model, loaded, program, train_key, clock)
+        self.progress.stage("freezing")
+        with clock.time("freeze"):
+            train, val, test = (
+                program.encoder.freeze(model, split, loaded.reader) for split in (splits.probe, splits.val, splits.test)
+            )
+        self.progress.stage("probing")
+        with clock.time("probe"):
+            record = self._probe(run, record, (train, val, test), probe_key)
+        clock.seconds["total"] = time.perf_counter() - began + clock.seconds["load"]
+        return replace(record, timing=clock.seconds)
+
+    def _train(
+        self, run: Run, model: nnx.Module, loaded: Loaded, program: Program, key: Key, clock: Clock
+    ) -> tuple[nnx.Module, Record]:
+        """The trained model, its parameters kept, and the record of its training."""
+        kernel, steps = program.kernel, run.training.steps if run.method.trains else 0
+        compiled = kernel.compile_seconds
+        fitted = kernel.fit(model, loaded.splits.train.data, steps, key, self.progress.step)
+        clock.seconds |= {"compile": kernel.compile_seconds - compiled, "train": fitted.seconds}
+        facts = {
+            "steps": steps,
+            "batch_size": program.batch_size,
+            "window": program.window,
+            "frames": steps * program.batch_size * program.window,
+            "flops_per_step": kernel.flops,
+            "parameters": int(sum(leaf.size for leaf in jax.tree.leaves(nnx.state(fitted.model, nnx.Param)))),
+            "parameters_sha256": parameters.save(run.parameters(self.cache), fitted.model),
+        }
+        if self.keep_params:
+            parameters.save((self.out / run.path).with_suffix(".parameters.npz"), fitted.model)
+        record = replace(blank(run), status="ok", data=loaded.splits.facts, training=facts, curve=fitted.curve)
+        return fitted.model, record
+
+    def _probe(self, run: Run, record: Record, frozen: tuple[Frozen, Frozen, Frozen], key: Key) -> Record:
+        """The record with the answers of all probes."""
+        metrics: list[dict[str, Any]] = []
+        notes: dict[str, Any] = {}
+        arrays: dict[str, np.ndarray] = {}
+        asked: dict[str, Any] = {}
+        for number, (name, digest) in enumerate(run.probe_digests.items()):
+            probe = run.probes[name]
+            result = probe(*frozen, jax.random.fold_in(key, number))
+            asked[name] = {"digest": digest, "configuration": configuration(probe)}
+            metrics += [{"probe": name, **asdict(metric)} for metric in result.metrics]
+            notes[name] = result.notes
+            arrays |= {f"{name}.{part}": value for part, value in result.arrays.items()}
+        notes["arrays_sha256"] = save_arrays((self.out / run.path).with_suffix(".npz"), arrays)
+        return replace(record, probes=asked, metrics=metrics, notes=notes)
+
+    def _write(self, record: Record, item: Item) -> None:
+        """Write a record; a damaged one in its place is set aside first."""
+        try:
+            if item.state == "damaged":
+                set_aside(self.out / record.path)
+            records.write(self.out, record)
+        except OSError as error:
+            remedy = "make room there, then give the same command again"
+            raise UserError(f"the record {record.path} cannot be written ({error.strerror}); {remedy}") from None
+
+
+def blank(run: Run) -> Record:
+    """The record of a run of which nothing is known yet but its identity."""
+    return Record(
+        suite=run.suite,
+        budget=run.budget,
+        dataset=run.dataset_name,
+        method=run.method_name,
+        seed=run.seed,
+        digest=run.digest,
+        status="failed",
+        configuration=run.configuration,
+        provenance=provenance(),
+    )
+
+
+def failed(run: Run, error: Exception) -> Record:
+    """The record of a run that raised."""
+    reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    return replace(blank(run), reason=reason, traceback="".join(traceback.format_exception(error)))
+
+
+def on_device(splits: Splits) -> Splits:
+    """Put the arrays of all splits on the device once; splits that share an array go on sharing it."""
+    placed: dict[int, Any] = {}
+
+    def place(array: Any) -> Any:
+        if id(array) not in placed:
+            placed[id(array)] = jax.numpy.asarray(array)
+        return placed[id(array)]
+
+    for split in (splits.train, splits.probe, splits.val, splits.test):
+        split.data = jax.tree.map(place, split.data)
+    return splits
+
+
+def make_program(run: Run, splits: Splits) -> Program:
+    """The kernel and encoder of a method on a data set. Labels reach the loss of a ceiling only."""
+    method, spec = run.method, splits.spec
+    window = method.window(spec)
+    batch_size = max(1, run.training.frames_per_step // window)
+
+    def sample(data: Data, key: Key) -> Batch:
+        batch = splits.train.sample(data, key, batch_size, window)
+        return batch if method.reads_labels else batch._replace(labels=None)
+
+    kernel = Kernel(method.loss, sample, adam(method.learning_rate, method.weight_decay))
+    return Program(kernel, Encoder(method, spec), batch_size, window)
+
+
+def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str | None:
+    """Write the arrays for figures; returns the file's SHA-256, None if there are none.
+
+    Raises ValueError when they exceed ARRAYS_LIMIT.
+    """
+    if not arrays:
+        return None
+    size = sum(array.nbytes for array in arrays.values())
+    if size > ARRAYS_LIMIT:
+        raise ValueError(f"the probes' arrays take {size} bytes; at most {ARRAYS_LIMIT} are kept")
+    return parameters.save_named(path, arrays)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file, so that it stays beside its successor."""
+    number = 1
+    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    return path.rename(target)

@@ -1,0 +1,129 @@
+"""Who takes part in a comparison, on what, and what each scored: the records of one (suite, budget) by name."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Literal
+
+from benchmark.records import Record
+from benchmark.statistics import Summary, summarise
+
+__all__ = ["Context", "Entrant", "Scores"]
+
+Role = Literal["floor", "", "ceiling"]
+ORDER: tuple[Role, ...] = ("floor", "", "ceiling")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What records do not say of themselves.
+
+    `variant` names what distinguishes a record's configuration from the present defaults ("diversity_weight=0"; "" for
+    none). `floors` are methods that do not train, `ceilings` those that read labels.
+    """
+
+    variant: Callable[[Record], str] = lambda record: ""
+    floors: frozenset[str] = frozenset()
+    ceilings: frozenset[str] = frozenset()
+
+    def role(self, method: str) -> Role:
+        """What a method stands for in a comparison."""
+        return "ceiling" if method in self.ceilings else "floor" if method in self.floors else ""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A method in one configuration."""
+
+    method: str
+    variant: str = ""
+    role: Role = ""
+
+    @property
+    def title(self) -> str:
+        """Its name, with what tells it from the defaults and what it stands for."""
+        remarks = ", ".join(filter(None, (self.variant, self.role)))
+        return f"{self.method} ({remarks})" if remarks else self.method
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The records of one (suite, budget) by entrant, data set and seed."""
+
+    suite: str
+    budget: str
+    context: Context
+    runs: Mapping[tuple[Entrant, str, int], Record]
+
+    @classmethod
+    def of(cls, records: Iterable[Record], context: Context) -> list[Scores]:
+        """One a (suite, budget), in the order of their names.
+
+        Where one name would cover several configurations, each gets a part of its digest: they are never averaged.
+        """
+        groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
+        for record in records:
+            groups[record.suite, record.budget].append(record)
+        return [cls(*key, context, _by_entrant(group, context)) for key, group in sorted(groups.items())]
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """In alphabetical order."""
+        return tuple(sorted({dataset for _, dataset, _ in self.runs}))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """All that any entrant ran with."""
+        return tuple(sorted({seed for _, _, seed in self.runs}))
+
+    def entrants(self, first: Sequence[str] = ()) -> tuple[Entrant, ...]:
+        """Floors, the others, ceilings; among each the methods named in `first`, run or not, then by name."""
+        everyone = {entrant for entrant, _, _ in self.runs}
+        everyone |= {Entrant(method, role=self.context.role(method)) for method in first}
+        rank = {method: index for index, method in enumerate(first)}
+        return tuple(
+            sorted(everyone, key=lambda e: (ORDER.index(e.role), rank.get(e.method, len(rank)), e.method, e.variant))
+        )
+
+    def restricted(self, datasets: Iterable[str]) -> Scores:
+        """The same with these data sets only."""
+        kept = set(datasets)
+        return replace(self, runs={key: record for key, record in self.runs.items() if key[1] in kept})
+
+    def value(self, entrant: Entrant, dataset: str, seed: int, metric: str) -> float | None:
+        """The metric over the whole data set; None where the run is missing or failed or the metric undefined."""
+        record = self.runs.get((entrant, dataset, seed))
+        return _values(record).get(metric) if record else None
+
+    def mean(self, entrant: Entrant, datasets: Sequence[str], metric: str) -> Summary | None:
+        """Over seeds, of each seed's mean over the data sets; a seed that lacks one of them does not count."""
+        by_seed = ([self.value(entrant, dataset, seed, metric) for dataset in datasets] for seed in self.seeds)
+        complete = [[value for value in values if value is not None] for values in by_seed if None not in values]
+        return summarise([fmean(values) for values in complete if values])
+
+    def possible(self, metric: str) -> tuple[str, ...]:
+        """The data sets but those whose finished runs all leave the metric undefined."""
+        finished = [(dataset, _values(r).get(metric)) for (_, dataset, _), r in self.runs.items() if r.status == "ok"]
+        undefined = {dataset for dataset, _ in finished} - {dataset for dataset, value in finished if value is not None}
+        return tuple(dataset for dataset in self.datasets if dataset not in undefined)
+
+
+def _by_entrant(records: Sequence[Record], context: Context) -> dict[tuple[Entrant, str, int], Record]:
+    digests: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    names = [(record.dataset, record.method, context.variant(record)) for record in records]
+    for name, record in zip(names, records, strict=True):
+        digests[name].add(record.digest)
+    runs = {}
+    for name, record in zip(names, records, strict=True):
+        _, method, variant = name
+        if len(digests[name]) > 1:
+            variant = ", ".join(filter(None, (variant, f"configuration {record.digest[:6]}")))
+        runs[Entrant(method, variant, context.role(method)), record.dataset, record.seed] = record
+    return runs
+
+
+def _values(record: Record) -> dict[str, float | None]:
+    return {row["metric"]: row["value"] for row in record.metrics if row["target"] == "all" and row["split"] == "test"}

@@ -1,0 +1,98 @@
+"""Which data sets and probes make a suite, and what each budget spends on it: the only table of names in the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from benchmark.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """`steps` of `frames_per_step` frames (batch x window), the same for every method of a table."""
+
+    steps: int
+    frames_per_step: int
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "frames_per_step"):
+            value = getattr(self, name)
+            if not isfinite(value) or value < 1:
+                raise UserError(f"training.{name} is {value}; it must be at least 1")
+
+    @property
+    def frames(self) -> int:
+        """Frames that training sees, repetitions counted."""
+        return self.steps * self.frames_per_step
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a suite spends on training, and the fields that it sets on its data sets."""
+
+    training: Training
+    dataset: dict[str, Any] = field(default_factory=dict)
+    meaningful: bool = True
+    """False for a plumbing test whose numbers mean nothing."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Data sets and probes that belong together, and its budgets; "paper" is the protocol of the paper behind it."""
+
+    about: str
+    datasets: tuple[str, ...]
+    probes: tuple[str, ...]
+    budgets: dict[str, Budget]
+
+
+SCN_GAMES = (
+    "asteroids",
+    "berzerk",
+    "bowling",
+    "boxing",
+    "breakout",
+    "demonattack",
+    "freeway",
+    "frostbite",
+    "montezumarevenge",
+    "mspacman",
+    "pitfall",
+    "pong",
+    "privateeye",
+    "riverraid",
+    "seaquest",
+    "spaceinvaders",
+    "tennis",
+    "venture",
+    "videopinball",
+    "yarsrevenge",
+)
+
+SUITES: dict[str, Suite] = {
+    "atari": Suite(
+        about="20 games, random agent: slot accuracy, compactness, modularity (Racah & Chandar 2020)",
+        datasets=SCN_GAMES,
+        probes=("linear",),
+        budgets={
+            "smoke": Budget(
+                Training(steps=6, frames_per_step=32),
+                {"train_frames": 1_500, "probe_frames": 1_500, "max_episode_steps": 30},
+                meaningful=False,
+            ),
+            "quick": Budget(
+                Training(steps=400, frames_per_step=128),
+                {"train_frames": 10_000, "probe_frames": 10_000, "max_episode_steps": 200},
+            ),
+            # 100 epochs of 100,000 pairs in batches of 128; the data sets' own defaults are the paper's.
+            "paper": Budget(Training(steps=78_125, frames_per_step=256)),
+        },
+    ),
+}
+
+
+def paper_share(suite: str, training: Training) -> float:
+    """Frames that training sees, as a share of the paper's."""
+    return training.frames / SUITES[suite].budgets["paper"].training.frames

@@ -1,0 +1,47 @@
+"""Tables: what one is made of, and writing them as LaTeX, Markdown and CSV.
+
+A pure function of the records: no wall times, no paths, so that the same records give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmark import latex, markdown, scn_tables
+from benchmark.records import Record, write_atomically
+from benchmark.scores import Context, Scores
+from benchmark.table import Table, csv
+
+__all__ = ["Context", "as_markdown", "build", "write_tables"]
+
+BARE = Context()
+
+
+def build(records: Iterable[Record], context: Context) -> dict[str, list[Table]]:
+    """All tables, by the (suite, budget) that they hold, as "atari-quick"."""
+    return {f"{scores.suite}-{scores.budget}": scn_tables.tables(scores) for scores in Scores.of(records, context)}
+
+
+def write_tables(records: Iterable[Record], out: Path, context: Context = BARE) -> list[Path]:
+    """Write every table into `out`, one folder a (suite, budget), and `all.tex`, which compiles by itself."""
+    written = []
+    sets = build(records, context)
+    for folder, tables in sets.items():
+        for table in tables:
+            forms = {"tex": latex.render(table, folder), "md": markdown.render(table), "csv": csv(table)}
+            for ending, text in forms.items():
+                written.append(_write(out / folder / f"{table.name}.{ending}", text))
+    inputs = [f"{folder}/{table.name}" for folder, tables in sets.items() for table in tables]
+    return [*written, _write(out / "all.tex", latex.document(inputs))]
+
+
+def as_markdown(records: Iterable[Record], context: Context = BARE) -> str:
+    """All tables in one text, for a terminal."""
+    parts = ((folder, table) for folder, tables in build(records, context).items() for table in tables)
+    return "\n".join(f"## {folder}: {table.name}\n\n{markdown.render(table)}" for folder, table in parts)
+
+
+def _write(path: Path, text: str) -> Path:
+    write_atomically(path, text.encode())
+    return path

@@ -1,0 +1,136 @@
+"""The training kernel: one function that trains a method, or a probe that trains, on batches drawn inside the step.
+
+Flax NNX modules are split into plain pytrees once and merged inside the compiled step; everything else is plain JAX.
+Keys come from `fold_in(key, step)`, so step 500 draws the same batch however the run got there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from benchmark.machine import compile_
+from benchmark.types import Array, Data, Float, Key
+
+Loss = Callable[[Any, Any, Key], tuple[Float[Array, ""], dict[str, Float[Array, ""]]]]
+Sample = Callable[[Data, Key], Any]
+OnStep = Callable[[int, float], None]
+
+CURVE_POINTS = 100
+
+
+class DivergedError(ArithmeticError):
+    """The loss is not finite: a failure of the run, not a low score."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, the curve of (step, mean loss since the point before) and what the training cost."""
+
+    model: nnx.Module
+    curve: list[list[float]]
+    seconds: float
+    steps: int
+
+
+@dataclass
+class Kernel:
+    """A loss, a sampler and an optimiser; compiled at the first `fit` and used again by the next (another seed)."""
+
+    loss: Loss
+    sample: Sample
+    optimizer: optax.GradientTransformation
+    compile_seconds: float = 0.0
+    flops: float | None = None
+    _compiled: dict[Any, Any] = field(default_factory=dict)
+
+    def fit(self, model: nnx.Module, data: Data, steps: int, key: Key, on_step: OnStep = lambda i, x: None) -> Fitted:
+        """Train for `steps` steps. `on_step` gets the number of finished steps and the last loss.
+
+        Raises DivergedError at the first step whose loss is not finite.
+        """
+        graph, params, rest = split(model)
+        state = (params, rest, self.optimizer.init(params))
+        chunk = steps_per_call(steps)
+        losses: list[np.ndarray] = []
+        seconds = 0.0
+        for start in range(0, steps, chunk):
+            count = min(chunk, steps - start)
+            step = self._program(graph, count, state, data, key)
+            began = time.perf_counter()
+            state, loss = step(state, data, key, np.int32(start))
+            losses.append(np.asarray(loss))
+            seconds += time.perf_counter() - began
+            if not np.isfinite(losses[-1]).all():
+                raise DivergedError(f"the loss is {losses[-1][-1]} at step {start + count}")
+            on_step(start + count, float(losses[-1][-1]))
+        return Fitted(nnx.merge(graph, *state[:2]), _curve(losses), seconds, steps)
+
+    def _program(self, graph: Any, count: int, state: Any, data: Data, key: Key) -> Any:
+        """The compiled program that makes `count` steps."""
+        if (graph, count) not in self._compiled:
+            began = time.perf_counter()
+            program = compile_(self._steps(graph, count), state, data, key, np.int32(0), donate=(0,))
+            self._compiled[graph, count] = program
+            self.compile_seconds += time.perf_counter() - began
+            cost = program.cost_analysis() or {}
+            self.flops = cost["flops"] / count if "flops" in cost else None
+        return self._compiled[graph, count]
+
+    def _steps(self, graph: Any, count: int) -> Callable[..., Any]:
+        def one(state: Any, data: Data, key: Key) -> tuple[Any, Array]:
+            params, rest, optimizer_state = state
+            batch_key, loss_key = jax.random.split(key)
+            batch = self.sample(data, batch_key)
+
+            def objective(params: Any) -> tuple[Array, Any]:
+                model = nnx.merge(graph, params, rest, copy=True)
+                loss, _ = self.loss(model, batch, loss_key)
+                return loss, split(model)[2]
+
+            (loss, rest), gradients = jax.value_and_grad(objective, has_aux=True)(params)
+            updates, optimizer_state = self.optimizer.update(gradients, optimizer_state, params)
+            return (optax.apply_updates(params, updates), rest, optimizer_state), loss
+
+        def many(state: Any, data: Data, key: Key, start: Array) -> tuple[Any, Float[Array, " s"]]:
+            def body(state: Any, step: Array) -> tuple[Any, Array]:
+                return one(state, data, jax.random.fold_in(key, step))
+
+            if count == 1:  # a loop body is compiled to slower code on a CPU
+                state, loss = body(state, start)
+                return state, loss[None]
+            return jax.lax.scan(body, state, start + jnp.arange(count))
+
+        return many
+
+
+def split(model: nnx.Module) -> tuple[Any, Any, Any]:
+    """The model's structure, its parameters, and what else it carries (such as running averages)."""
+    graph, params, rest = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
+    return graph, params, rest
+
+
+def steps_per_call(steps: int) -> int:
+    """Steps in one compiled program: one on a CPU, where a loop's body runs slower; up to 100 on an accelerator."""
+    return 1 if jax.default_backend() == "cpu" else max(1, min(100, steps // 10))
+
+
+def adam(learning_rate: float, weight_decay: float = 0.0) -> optax.GradientTransformation:
+    """Adam with b1 .9, b2 .999, eps 1e-8 and decoupled weight decay, times the learning rate."""
+    return optax.adamw(learning_rate, weight_decay=weight_decay)
+
+
+def _curve(losses: list[np.ndarray]) -> list[list[float]]:
+    """At most CURVE_POINTS points of (step, mean loss over the steps since the point before)."""
+    flat = np.concatenate(losses).astype(float) if losses else np.zeros(0)
+    parts = np.array_split(flat, min(CURVE_POINTS, len(flat)) or 1)
+    ends = np.cumsum([len(part) for part in parts])
+    return [[int(end), float(part.mean())] for end, part in zip(ends, parts, strict=True) if len(part)]

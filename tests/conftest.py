@@ -1,0 +1,21 @@
+"""Checks every annotated array shape of the project while the tests run, and keeps JAX and the cache away from home."""
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+install_import_hook(["benchmark", "methods", "datasets", "probes"], "beartype.beartype")
+
+
+@pytest.fixture(scope="session")
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that all tests of a session share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _private_cache(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLOTBENCH_CACHE", str(session_cache))
