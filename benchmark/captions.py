@@ -46,7 +46,7 @@ def _spread(seeds: tuple[int, ...]) -> str:
 def _training(scores: Scores) -> str:
     records = [record for record in scores.runs.values() if record.status == "ok"]
     settings = {"training": _distinct(_steps(record) for record in records)}
-    settings |= {"protocol": _distinct(_protocol(record) for record in records)}
+    settings |= {"data protocol": _distinct(_protocol(record) for record in records)}
     settings |= {"code": _distinct(_commit(record) for record in records)}
     told = [f"{name} {text}" for name, text in settings.items() if text]
     return f"Suite {scores.suite}, budget {scores.budget}{'; ' if told else ''}{'; '.join(told)}."
@@ -70,7 +70,7 @@ def _steps(record: Record) -> str:
 
 
 def _protocol(record: Record) -> str:
-    return str(record.configuration.get("training", {}).get("protocol", ""))
+    return str(record.data.get("protocol", {}).get("version", ""))
 
 
 def _commit(record: Record) -> str:

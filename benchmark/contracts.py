@@ -6,7 +6,7 @@ configuration, registered under a name (see `registry.py`).
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from benchmark.errors import UserError
 from benchmark.types import Array, Batch, Bool, Data, DatasetSpec, Float, Frozen, Int, Key, ProbeResult, Slots
 
 
@@ -29,6 +30,12 @@ class Method(ABC):
 
     learning_rate: float = 3e-4
     weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises UserError for a count (slots, sizes, widths) below 1."""
+        for name, value in ((f.name, getattr(self, f.name)) for f in fields(self)):
+            if type(value) is int and value < 1:
+                raise UserError(f"{name} is {value}; it must be at least 1")
 
     @abstractmethod
     def window(self, spec: DatasetSpec) -> int:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from benchmark.plan import Run
 from benchmark.records import Record
@@ -15,6 +15,7 @@ LINE_EVERY = 30.0
 """Seconds between two plain lines about the same run."""
 
 
+@runtime_checkable
 class Progress(Protocol):
     """What the runner tells."""
 

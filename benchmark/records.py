@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,6 +107,8 @@ def read(path: Path) -> Record:
     body = {key: value for key, value in whole.items() if key not in ("schema", "checksum")}
     if whole.get("checksum") != _checksum(body):
         raise DamagedRecordError("its checksum does not match its content")
+    if unknown := sorted(body.keys() ^ {f.name for f in fields(Record)}):
+        raise DamagedRecordError(f"its fields differ from this version's: {', '.join(unknown)}")
     return Record(**body)
 
 

@@ -47,11 +47,11 @@ def structure(scores: Scores) -> Table:
         measures += [
             Measure(name, Column(name, 3, paper=True), over, paper[name]),
             Measure(f"{name}_std", Column(f"{name}, std.", 3), over),
-            Measure(f"{name}_floor", Column(f"{name}, floor", 3), over, compared=False),
+            Measure(f"{name}_floor", Column(f"{name}, random", 3), over, compared=False),
         ]
     lead = (
         "Modularity and compactness (0 to 1, higher is better) of the weights of a linear regression on the slots: in "
-        "the paper's form (ordinary least squares), std. (ridge on standardised slots), and floor (random weights)."
+        "the paper's form (ordinary least squares), std. (ridge on standardised slots), and of random weights."
     )
     return _by_method("table1-structure", f"{lead} {_averaged(scores)}", scores, tuple(paper["compactness"]), measures)
 

@@ -19,9 +19,9 @@ class Summary:
         """Student's t-interval for the mean at that confidence level; None for n = 1."""
         if self.se is None:
             return None
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
-        half = float(t.ppf((1 + level) / 2, self.n - 1)) * self.se
+        half = float(stdtrit(self.n - 1, (1 + level) / 2)) * self.se
         return self.mean - half, self.mean + half
 
 

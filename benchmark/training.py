@@ -133,4 +133,4 @@ def _curve(losses: list[np.ndarray]) -> list[list[float]]:
     flat = np.concatenate(losses).astype(float) if losses else np.zeros(0)
     parts = np.array_split(flat, min(CURVE_POINTS, len(flat)) or 1)
     ends = np.cumsum([len(part) for part in parts])
-    return [[int(end), float(part.mean())] for end, part in zip(ends, parts, strict=True) if len(part)]
+    return [[float(end), float(part.mean())] for end, part in zip(ends, parts, strict=True) if len(part)]

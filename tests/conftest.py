@@ -7,7 +7,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-install_import_hook(["benchmark", "methods", "datasets", "probes"], "beartype.beartype")
+install_import_hook(["benchmark", "methods", "datasets", "probes"], "shapes.check")
 
 
 @pytest.fixture(scope="session")

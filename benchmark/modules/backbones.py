@@ -6,6 +6,7 @@ from math import sqrt
 import jax
 from flax import nnx
 
+from benchmark.modules.pixelwise import Pixelwise
 from benchmark.types import Array, DatasetSpec, Float
 
 
@@ -32,5 +33,5 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int, rngs: nnx.Rngs) -
     return nnx.Conv(inputs, outputs, (kernel, kernel), stride, padding="VALID", kernel_init=orthogonal, rngs=rngs)
 
 
-BACKBONES: dict[str, Callable[[DatasetSpec, nnx.Rngs], nnx.Module]] = {"nature_cnn": NatureCNN}
+BACKBONES: dict[str, Callable[[DatasetSpec, nnx.Rngs], nnx.Module]] = {"nature_cnn": NatureCNN, "pixelwise": Pixelwise}
 """What `DatasetSpec.backbone` may name."""

@@ -1,5 +1,6 @@
 """The spatial broadcast decoder of IODINE (Greff et al. 2019, arXiv 1903.00450, multi-dSprites configuration)."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
@@ -27,8 +28,7 @@ class SpatialBroadcastDecoder(nnx.Module):
     def __init__(self, spec: DatasetSpec, slot_size: int, filters: int, rngs: nnx.Rngs) -> None:
         self.height, self.width, channels = spec.frame_shape
         sizes = [slot_size + 2, *[filters] * 4, 1 + channels]
-        pairs = zip(sizes[:-1], sizes[1:], strict=True)
-        self.convolutions = nnx.List([nnx.Conv(i, o, (5, 5), padding="SAME", rngs=rngs) for i, o in pairs])
+        self.convolutions = nnx.List([nnx.Conv(i, o, (5, 5), padding="SAME", rngs=rngs) for i, o in pairwise(sizes)])
 
     def __call__(self, slots: Float[Array, "*b k d"]) -> Decoded:
         size = self.height, self.width

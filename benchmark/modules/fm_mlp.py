@@ -11,7 +11,7 @@ from benchmark.types import Array, DatasetSpec, Float, Key, Slots
 
 
 class FeatureMapEncoder(nnx.Module):
-    """m = f_linear(h) has one map a slot; s_k = f_mlp(m_k flattened), shared by slots (Eq. 5 and 6, Löwe et al. 2020)."""
+    """m = f_linear(h) has one map a slot; s_k = f_mlp(m_k), shared by slots (Eq. 5 and 6, Löwe et al. 2020)."""
 
     def __init__(self, spec: DatasetSpec, num_slots: int, slot_size: int, rngs: nnx.Rngs) -> None:
         self.features = PositionedFeatures(spec, rngs)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from benchmark.errors import UserError
 from benchmark.types import Array, Float
 
 
@@ -13,19 +14,31 @@ def info_nce(z_p: Float[Array, "b u d"], z_s: Float[Array, "b t d"], tau: float)
     z_s at the same step of the same sequence; candidates are all z_s and all z_p of the batch but the anchor itself.
     Equal vectors give ln(b t + b u - 1). Gradients flow through both arguments.
     """
-    u, d = z_p.shape[1:]
-    anchors, positives = z_p.reshape(-1, d) / tau, z_s[:, -u:].reshape(-1, d)
+    (b, u, d), t = z_p.shape, z_s.shape[1]
+    anchors, positives = jnp.swapaxes(z_p, 0, 1) / tau, jnp.swapaxes(z_s[:, -u:], 0, 1)
     candidates = jnp.concatenate([z_s.reshape(-1, d), z_p.reshape(-1, d)])
-    return (log_partition(anchors, candidates) - (anchors * positives).sum(-1)).mean()
+    themselves = b * t + jnp.arange(b * u).reshape(b, u).T
+
+    # One step of the sequences after the other, and again in the backward pass: of all b u (b t + b u) logits only
+    # those of one step exist at a time.
+    @jax.checkpoint
+    def log_partition(step: tuple[Array, Array]) -> Array:
+        anchor, itself = step
+        masked = jnp.where(itself[:, None] == jnp.arange(len(candidates)), -jnp.inf, anchor @ candidates.T)
+        return jax.nn.logsumexp(masked, axis=-1)
+
+    return (jax.lax.map(log_partition, (anchors, themselves)) - (anchors * positives).sum(-1)).mean()
 
 
-# Checkpointed: the backward pass computes the logits again, so that only one array of their size exists at a time.
-@jax.checkpoint
-def log_partition(anchors: Float[Array, "m d"], candidates: Float[Array, "n d"]) -> Float[Array, " m"]:
-    """log sum over candidates of exp(anchor . candidate); the last m candidates are the anchors, themselves left out."""
-    m, n = len(anchors), len(candidates)
-    itself = jnp.arange(m)[:, None] + (n - m) == jnp.arange(n)
-    return jax.nn.logsumexp(jnp.where(itself, -jnp.inf, anchors @ candidates.T), axis=-1)
+def sharded(z: Float[Array, "b *rest"], size: int | None) -> Float[Array, "shards size *rest"]:
+    """The batch in groups of `size` sequences that see no candidates but their own; None: one group.
+
+    Raises UserError when the batch does not divide.
+    """
+    size = size or len(z)
+    if len(z) % size:
+        raise UserError(f"negatives_per_shard={size} does not divide the batch of {len(z)} sequences")
+    return z.reshape(-1, size, *z.shape[1:])
 
 
 def slotwise_info_nce(p: Float[Array, "b u k d"], s: Float[Array, "b t k d"], tau: float) -> Float[Array, ""]:

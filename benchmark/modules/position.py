@@ -10,7 +10,7 @@ from benchmark.types import Array, DatasetSpec, Float
 
 
 def position_grid(height: int, width: int, low: float, high: float) -> Float[Array, "h w 2"]:
-    """Row and column of every position, each from `low` to `high`. A constant: weight decay would shrink a parameter."""
+    """Row and column of every position, from `low` to `high`: constants, as weight decay would shrink parameters."""
     rows, columns = jnp.linspace(low, high, height), jnp.linspace(low, high, width)
     return jnp.stack(jnp.meshgrid(rows, columns, indexing="ij"), -1)
 

@@ -7,7 +7,7 @@ from benchmark.types import Array, Float
 
 
 class SetEncoder(nnx.Module):
-    """z = f_mlp(LN(sum_k f_mlp(s_k))), hidden and inner width 128, z in R^D (DeepSets; section 3.3, Löwe et al. 2020)."""
+    """z = f_mlp(LN(sum_k f_mlp(s_k))), z in R^D, all inner widths 128 (DeepSets; section 3.3, Löwe et al. 2020)."""
 
     def __init__(self, slot_size: int, rngs: nnx.Rngs) -> None:
         self.each = MLP(slot_size, 128, 128, rngs)

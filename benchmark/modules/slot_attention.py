@@ -1,6 +1,6 @@
 """Slot Attention (Locatello et al. 2020, arXiv 2006.15055), as Löwe et al. 2020 use it."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +55,7 @@ class SlotAttention(nnx.Module):
         return jax.nn.softmax(jnp.einsum("...kf,...nf->...kn", queries, features), axis=-2)
 
 
+@runtime_checkable
 class Initializer(Protocol):
     """Where the slots of each of `batch` sequences start."""
 
@@ -84,7 +85,7 @@ class GaussianSlots(nnx.Module):
         self.sigma = nnx.Param(jnp.ones(slot_size))
 
     def __call__(self, batch: int, key: Key | None) -> Float[Array, "b k d"]:
-        shape = (1 if key is None else batch, self.num_slots, len(self.mu))
+        shape = (1 if key is None else batch, self.num_slots, self.mu.shape[0])
         eps = jax.random.normal(jax.random.key(0) if key is None else key, shape)
         return jnp.broadcast_to(self.mu[...] + eps * self.sigma[...], (batch, *shape[1:]))
 

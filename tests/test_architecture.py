@@ -1,0 +1,47 @@
+"""Who may import whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PLUGINS = ("methods", "datasets", "probes")
+ALLOWED = {"benchmark.types", "benchmark.contracts", "benchmark.registry", "benchmark.errors", "benchmark.modules"}
+HEAVY = {"pandas", "sklearn", "matplotlib", "scipy", "ale_py", "orbax", "gymnasium", "rich"}
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "benchmark" else set()
+            names |= {node.module or ""} if node.module != "benchmark" else set()
+    return names
+
+
+@pytest.mark.parametrize("package", PLUGINS)
+def test_plugins_import_contracts_and_modules_and_nothing_else_of_ours(package):
+    allowed = ALLOWED | {package} | ({"benchmark.training"} if package == "probes" else set())
+    for path in sorted((ROOT / package).glob("*.py")):
+        ours = {name for name in imports(path) if name.split(".")[0] in ("benchmark", *PLUGINS, "tests")}
+        strange = {name for name in ours if not any(name == a or name.startswith(f"{a}.") for a in allowed)}
+        assert not strange, f"{path.name} imports {strange}"
+
+
+def test_the_engine_imports_no_plugin_except_where_the_command_loads_them():
+    for path in sorted((ROOT / "benchmark").rglob("*.py")):
+        plugins = {name for name in imports(path) if name.split(".")[0] in PLUGINS}
+        assert not plugins or path.name == "command.py", f"{path.name} imports {plugins}"
+
+
+def test_heavy_packages_are_imported_where_they_are_used():
+    for package in ("benchmark", *PLUGINS):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            heavy = {name for name in imports(path, top_level_only=True) if name.split(".")[0] in HEAVY}
+            allowed = {"ale_py", "gymnasium"} if path.name in ("atari_collect.py", "atari_gym.py") else set()
+            assert not {n for n in heavy if n.split(".")[0] not in allowed}, f"{path.name} imports {heavy} at the top"

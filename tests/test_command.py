@@ -1,0 +1,286 @@
+"""The command, from a typing mistake to the tables, on a data set of a hundred small frames."""
+
+import json
+import shutil
+from collections import namedtuple
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+import pytest
+import tiny
+
+from benchmark import parameters, records, runner
+from benchmark.command import load_plugins, main
+from benchmark.registry import datasets, methods, probes
+
+load_plugins()
+SMALL = ["--datasets", "tiny", "--set", "training.steps=2", "--set", "training.frames_per_step=4", "--budget", "smoke"]
+
+
+def command(out: Path, *arguments: str) -> int:
+    return main([*SMALL, "--out", str(out), *arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--methods", "setcn,scn"], "unknown method 'setcn'; did you mean 's"),
+        (["--methods", "scnn"], "did you mean 'scn'?"),
+        (["--methods", ","], "no method named"),
+        (["--suite", "atary"], "unknown suite 'atary'; did you mean 'atari'?"),
+        (["--datasets", "pongg"], "unknown data set 'pongg'; did you mean 'pong'?"),
+        (["--budget", "quik"], "did you mean 'quick'?"),
+        (["--seeds", "0"], "--seeds: '0' is not a whole number of at least 1"),
+        (["--seeds", "-2"], "--seeds"),
+        (["--seeds", "many"], "'many'"),
+        (
+            ["--set", "methods.scn.slot_sise=3"],
+            "field in --set 'methods.scn.slot_sise=3': 'slot_sise'; did you",
+        ),
+        (["--set", "methods.scm.slot_size=3"], "unknown method 'scm'"),
+        (["--set", "method.scn.slot_size=3"], "did you mean 'methods'?"),
+        (["--set", "methods.scn.slot_size"], "no '='"),
+        (["--set", "methods.scn.slot_size=big"], "'big' is not a whole number"),
+        (["--set", "methods.scn.slot_size=0"], "slot_size is 0"),
+        (["--set", "methods.scn.learning_rate=nan"], "'nan' is not a finite number"),
+        (["--set", "methods.cswm.negative=past"], "one of next, current"),
+        (["--set", "training.steps=-5"], "'-5' is not a whole number >= 0"),
+        (["--set", "training.steps=0"], "training.steps is 0; it must be at least 1"),
+        (["--set", "training.stepps=9"], "did you mean 'steps'?"),
+        (["--frobnicate"], "unrecognized arguments: --frobnicate"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_exit_code_2_and_nothing_starts(tmp_path, capsys, arguments, message):
+    assert main(["--out", str(tmp_path / "out"), *arguments]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.count("\n") == 1 and message in shown.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_is_a_file_is_a_mistake(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert main(["--out", str(tmp_path / "file")]) == 2
+    assert "choose another with --out" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_cache_that_cannot_be_written_is_a_mistake(tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SLOTBENCH_CACHE", str(tmp_path / "file" / "cache"))
+    assert command(tmp_path / "out") == 2
+    assert "set SLOTBENCH_CACHE" in capsys.readouterr().err
+
+
+def test_a_disk_too_small_for_the_frames_says_how_much_is_needed(tmp_path, capsys, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 9, 1))
+    monkeypatch.setattr(tiny.Tiny, "missing", lambda self, cache: (2_000_000, 5))
+    assert command(tmp_path) == 2
+    assert "need about 2 MB" in capsys.readouterr().err
+
+
+def test_dry_run_plans_and_starts_nothing(tmp_path, capsys):
+    assert command(tmp_path / "out", "--dry-run", "--methods", "scn,cswm", "--seeds", "3") == 0
+    assert "6 to run" in capsys.readouterr().out
+    assert list((tmp_path / "out").rglob("*.json")) == []
+
+
+def test_list_names_everything(capsys):
+    assert main(["--list"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for registry in (methods, datasets, probes) for name in registry)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A small grid that has been run."""
+    out = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLOTBENCH_CACHE", str(out / "cache"))
+        assert command(out, "--methods", "random-cnn,scn,supervised", "--seeds", "2") == 0
+    return out
+
+
+@pytest.fixture
+def copy(finished, tmp_path, monkeypatch) -> Path:
+    """The finished grid with its cache, to be spoiled at will."""
+    shutil.copytree(finished, tmp_path / "copy")
+    monkeypatch.setenv("SLOTBENCH_CACHE", str(tmp_path / "copy" / "cache"))
+    return tmp_path / "copy"
+
+
+def content(out: Path) -> dict[Path, bytes]:
+    return {p.relative_to(out): p.read_bytes() for top in ("runs", "tables") for p in sorted((out / top).rglob("*.*"))}
+
+
+def test_every_run_has_a_record_with_its_facts(finished):
+    found, damaged = records.read_all(finished)
+    assert len(found) == 6 and not damaged
+    for record in found:
+        assert record.status == "ok" and record.metrics and record.provenance["threads"] >= 1
+        assert record.training["steps"] == (0 if record.method == "random-cnn" else 2)
+        assert record.training["frames"] == record.training["steps"] * 4
+        assert {"train", "freeze", "probe", "total"} <= set(record.timing)
+
+
+def test_tables_come_in_three_forms(finished):
+    assert {p.suffix for p in (finished / "tables").rglob("*.*")} == {".tex", ".md", ".csv"}
+
+
+def test_the_same_command_again_changes_no_byte(copy, capsys):
+    before = content(copy)
+    assert command(copy, "--methods", "random-cnn,scn,supervised", "--seeds", "2") == 0
+    assert "6 done" in capsys.readouterr().out
+    assert content(copy) == before
+
+
+def test_another_seed_adds_to_what_is_there(copy):
+    before = content(copy)
+    assert command(copy, "--methods", "scn", "--seeds", "3") == 0
+    runs = {path: data for path, data in content(copy).items() if path.parts[0] == "runs"}
+    assert len([p for p in runs if p.suffix == ".json"]) == 7
+    assert all(runs[path] == data for path, data in before.items() if path.parts[0] == "runs")
+
+
+def test_the_same_seed_gives_the_same_numbers_in_a_fresh_folder(finished, tmp_path):
+    command(tmp_path, "--methods", "scn")
+    (again,) = records.read_all(tmp_path)[0]
+    first = records.read(finished / again.path)
+    assert again.metrics == first.metrics and again.curve == first.curve
+
+
+def test_report_only_rebuilds_the_tables_byte_for_byte(copy):
+    before = content(copy)
+    shutil.rmtree(copy / "tables")
+    assert main(["--report-only", "--out", str(copy)]) == 0
+    assert content(copy) == before
+
+
+def test_report_only_of_an_empty_folder_says_so(tmp_path, capsys):
+    assert main(["--report-only", "--out", str(tmp_path)]) == 0
+    assert "no records" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", [lambda d: d[:50], lambda d: d.replace(b"scn", b"abc"), lambda d: b""])
+def test_a_damaged_record_is_set_aside_and_the_run_done_again(copy, capsys, damage):
+    path = next((copy / "runs/tiny/scn").glob("*/seed-0.json"))
+    before = records.read(path)
+    path.write_bytes(damage(path.read_bytes()))
+    assert command(copy, "--methods", "scn", "--seeds", "2") == 0
+    assert "set aside" in capsys.readouterr().out
+    assert path.with_name("seed-0.json.damaged-1").exists()
+    assert records.read(path).metrics == before.metrics
+
+
+def test_a_changed_probe_asks_again_without_training(copy, capsys, monkeypatch):
+    path = next((copy / "runs/tiny/scn").glob("*/seed-0.json"))
+    before = records.read(path)
+    monkeypatch.setattr(probes.entry("linear")[0], "version", 999)
+    monkeypatch.setattr(runner.Kernel, "fit", None)
+    assert command(copy, "--methods", "scn", "--seeds", "2") == 0
+    assert "2 to probe again on kept parameters" in capsys.readouterr().out
+    after = records.read(path)
+    assert after.probes["linear"]["configuration"]["version"] == 999
+    assert after.metrics == before.metrics and after.training == before.training
+
+
+def test_reprobe_asks_again_though_nothing_changed(copy, capsys, monkeypatch):
+    monkeypatch.setattr(runner.Kernel, "fit", None)
+    assert command(copy, "--methods", "scn", "--reprobe") == 0
+    assert "1 to probe again" in capsys.readouterr().out
+
+
+def test_damaged_parameters_mean_training_again(copy, capsys, monkeypatch):
+    for path in (copy / "cache/parameters").rglob("*.npz"):
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert command(copy, "--methods", "scn", "--reprobe", "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert "1 to run" in shown and "trained again" in shown
+
+
+def test_parameters_are_kept_beside_the_record_on_request(tmp_path):
+    assert command(tmp_path, "--methods", "scn", "--keep-params") == 0
+    (record,) = records.read_all(tmp_path)[0]
+    kept = (tmp_path / record.path).with_suffix(".parameters.npz")
+    assert parameters.intact(kept, record.training["parameters_sha256"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faulty(methods.entry("scn")[0]):
+    """SCN with a fault."""
+
+    fault: str = "raises"
+
+    def loss(self, model, batch, key):
+        if self.fault == "raises":
+            raise RuntimeError("the slots fell over")
+        loss, logs = super().loss(model, batch, key)
+        return loss * jnp.nan, logs
+
+
+@pytest.fixture
+def faulty(monkeypatch):
+    monkeypatch.setitem(methods._entries, "a-raises", (Faulty, {}))
+    monkeypatch.setitem(methods._entries, "b-diverges", (Faulty, {"fault": "diverges"}))
+
+
+def test_a_failed_run_is_recorded_the_rest_goes_on_and_the_exit_code_is_1(tmp_path, capsys, faulty):
+    assert command(tmp_path, "--methods", "a-raises,b-diverges,scn") == 1
+    found = {record.method: record for record in records.read_all(tmp_path)[0]}
+    assert found["scn"].status == "ok"
+    assert found["a-raises"].status == "failed" and "fell over" in found["a-raises"].traceback
+    assert found["b-diverges"].reason.startswith("DivergedError: the loss is nan at step 1")
+    assert found["b-diverges"].metrics == []
+    assert command(tmp_path, "--methods", "a-raises,b-diverges,scn") == 1
+    assert "2 failed before; --retry-failed" in capsys.readouterr().out
+
+
+def test_retry_failed_runs_them_again(tmp_path, monkeypatch, faulty):
+    assert command(tmp_path, "--methods", "a-raises") == 1
+    monkeypatch.setattr(Faulty, "loss", methods.entry("scn")[0].loss)
+    assert command(tmp_path, "--methods", "a-raises") == 1
+    assert command(tmp_path, "--methods", "a-raises", "--retry-failed") == 0
+
+
+def test_a_data_set_that_cannot_be_had_fails_its_runs_only(tmp_path, capsys):
+    assert command(tmp_path, "--methods", "scn", "--set", "datasets.tiny.broken=true") == 1
+    (record,) = records.read_all(tmp_path)[0]
+    assert record.reason == "RuntimeError: the disk with the squares is gone"
+
+
+def test_a_record_that_the_disk_cannot_take_ends_the_command_with_one_line(tmp_path, capsys, monkeypatch):
+    def full(out, record):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(records, "write", full)
+    assert command(tmp_path, "--methods", "scn") == 2
+    assert "No space left on device" in capsys.readouterr().err
+
+
+def test_interrupting_keeps_what_is_finished_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    fit, calls = runner.Kernel.fit, []
+
+    def interrupted(self, *arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return fit(self, *arguments)
+
+    monkeypatch.setattr(runner.Kernel, "fit", interrupted)
+    assert command(tmp_path, "--methods", "random-cnn,scn") == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert [record.method for record in records.read_all(tmp_path)[0]] == ["random-cnn"]
+    assert command(tmp_path, "--methods", "random-cnn,scn") == 0
+    assert "1 done" in capsys.readouterr().out
+
+
+def test_a_run_with_other_settings_is_another_run_named_by_what_differs(copy):
+    assert command(copy, "--methods", "scn", "--set", "methods.scn.diversity_weight=0.5") == 0
+    text = (copy / "tables").rglob("*.md")
+    assert any("diversity_weight=0.5" in path.read_text() for path in text)
+
+
+def test_a_record_is_strict_json(finished):
+    path = next(finished.glob("runs/tiny/scn/*/seed-0.json"))
+    json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))

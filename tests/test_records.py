@@ -1,0 +1,64 @@
+"""Records: whole or not at all, and damage is seen."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from benchmark import records
+from benchmark.records import DamagedRecordError, Record
+
+RECORD = Record("atari", "quick", "pong", "scn", 0, "abcd", "ok", metrics=[{"metric": "r2", "value": 0.1 + 0.2}])
+
+
+def test_what_is_written_is_read_back_unrounded(tmp_path):
+    path = records.write(tmp_path, RECORD)
+    assert path == tmp_path / "runs/pong/scn/abcd/seed-0.json"
+    assert records.read(path) == RECORD
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda text: "", "not JSON"),
+        (lambda text: text[: len(text) // 2], "not JSON"),
+        (lambda text: text.replace('"pong"', '"ping"'), "checksum"),
+        (lambda text: text.replace("0.30000000000000004", "0.31"), "checksum"),
+        (lambda text: text.replace('"schema": 1', '"schema": 99'), "schema 99"),
+        (lambda text: "[]", "not a JSON object"),
+        (lambda text: "\udcff", "not JSON"),
+    ],
+)
+def test_a_damaged_record_is_named_and_does_not_hide_the_others(tmp_path, damage, reason):
+    path = records.write(tmp_path, RECORD)
+    records.write(tmp_path, replace(RECORD, seed=1))
+    path.write_text(damage(path.read_text()), errors="surrogateescape")
+    with pytest.raises(DamagedRecordError, match=reason):
+        records.read(path)
+    good, damaged = records.read_all(tmp_path)
+    assert [record.seed for record in good] == [1]
+    assert damaged[0][0] == path and reason in damaged[0][1]
+
+
+def test_a_record_with_fields_of_another_time_is_damaged_not_a_crash(tmp_path):
+    path = records.write(tmp_path, RECORD)
+    body = {k: v for k, v in json.loads(path.read_text()).items() if k not in ("schema", "checksum")} | {"colour": 1}
+    path.write_text(json.dumps({"schema": 1, "checksum": records._checksum(body), **body}))
+    with pytest.raises(DamagedRecordError, match="fields"):
+        records.read(path)
+
+
+def test_nothing_is_left_behind_when_writing_fails(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        records.write(tmp_path, replace(RECORD, metrics=[{"value": float("nan")}]))
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_digest_does_not_depend_on_the_order_of_keys():
+    assert records.digest({"a": 1, "b": [1.5, None]}) == records.digest({"b": [1.5, None], "a": 1})
+    assert records.digest({"a": 1}) != records.digest({"a": 2})
+
+
+def test_tidy_rows_carry_the_run_beside_the_metric():
+    (row,) = records.tidy([RECORD])
+    assert row["dataset"] == "pong" and row["metric"] == "r2" and row["seed"] == 0

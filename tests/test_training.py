@@ -1,0 +1,112 @@
+"""The training kernel: seeds, keys, divergence, and that data and labels go where they should."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from benchmark import training
+from benchmark.training import DivergedError, Kernel, adam
+
+
+class Line(nnx.Module):
+    def __init__(self):
+        self.slope = nnx.Param(jnp.zeros(()))
+        self.calls = nnx.BatchStat(jnp.zeros(()))
+
+
+def squared_error(model, batch, key):
+    model.calls[...] += 1
+    x, y = batch
+    return jnp.mean((model.slope[...] * x - y) ** 2), {}
+
+
+def draw(data, key):
+    x = jax.random.normal(key, (8,))
+    return x, data["slope"] * x
+
+
+DATA = {"slope": jnp.asarray(3.0)}
+
+
+def kernel(**parts):
+    return Kernel(**{"loss": squared_error, "sample": draw, "optimizer": optax.sgd(0.1), **parts})
+
+
+def test_a_line_is_fitted_to_its_slope():
+    fitted = kernel().fit(Line(), DATA, 100, jax.random.key(0))
+    assert float(fitted.model.slope[...]) == pytest.approx(3.0, abs=1e-3)
+    assert fitted.curve[0][1] > 1 and fitted.curve[-1][1] < 1e-4
+
+
+def test_one_step_is_the_optimisers_step():
+    key = jax.random.key(5)
+    x, y = map(np.asarray, draw(DATA, jax.random.split(jax.random.fold_in(key, 0))[0]))
+    gradient = np.mean(2 * (0 * x - y) * x)
+    assert float(kernel().fit(Line(), DATA, 1, key).model.slope[...]) == pytest.approx(-0.1 * gradient, rel=1e-5)
+
+
+def test_adam_follows_its_definition_with_decoupled_weight_decay():
+    rule, weight = adam(0.01, weight_decay=0.1), jnp.asarray(2.0)
+    state, m, v, slow = rule.init(weight), 0.0, 0.0, 2.0
+    for t, gradient in enumerate([0.5, -1.0, 0.25], start=1):
+        update, state = rule.update(jnp.asarray(gradient), state, weight)
+        weight = weight + update
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        slow -= 0.01 * ((m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8) + 0.1 * slow)
+    assert float(weight) == pytest.approx(slow, rel=1e-5)
+
+
+def test_same_key_gives_the_same_numbers_and_another_key_others():
+    first, again, other = (kernel().fit(Line(), DATA, 7, jax.random.key(seed)) for seed in (0, 0, 1))
+    assert first.curve == again.curve
+    assert first.curve != other.curve
+
+
+def test_a_longer_run_begins_with_the_steps_of_a_shorter_one():
+    short, long = (kernel().fit(Line(), DATA, steps, jax.random.key(0)) for steps in (5, 9))
+    assert long.curve[:5] == short.curve
+
+
+def test_steps_in_one_scanned_program_equal_single_steps(monkeypatch):
+    single = kernel().fit(Line(), DATA, 20, jax.random.key(0))
+    monkeypatch.setattr(training, "steps_per_call", lambda steps: 8)
+    scanned = kernel().fit(Line(), DATA, 20, jax.random.key(0))
+    np.testing.assert_allclose(single.curve, scanned.curve, rtol=1e-5)
+    assert float(scanned.model.slope[...]) == pytest.approx(float(single.model.slope[...]), rel=1e-6)
+
+
+def test_state_that_is_not_a_parameter_is_carried_from_step_to_step():
+    assert kernel().fit(Line(), DATA, 6, jax.random.key(0)).model.calls[...] == 6
+
+
+def test_a_second_seed_uses_the_compiled_program():
+    shared = kernel()
+    shared.fit(Line(), DATA, 2, jax.random.key(0))
+    compiled = shared.compile_seconds
+    shared.fit(Line(), DATA, 2, jax.random.key(1))
+    assert shared.compile_seconds == compiled
+
+
+def test_no_steps_leave_the_model_as_it_was():
+    fitted = kernel().fit(Line(), DATA, 0, jax.random.key(0))
+    assert fitted.curve == [] and fitted.model.slope[...] == 0
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step():
+    explode = kernel(optimizer=optax.sgd(1e30))
+    with pytest.raises(DivergedError, match=r"the loss is (nan|inf) at step \d"):
+        explode.fit(Line(), DATA, 10, jax.random.key(0))
+
+
+def test_progress_hears_every_step():
+    heard = []
+    kernel().fit(Line(), DATA, 3, jax.random.key(0), lambda step, loss: heard.append(step))
+    assert heard == [1, 2, 3]
+
+
+def test_the_curve_has_at_most_a_hundred_points_and_ends_at_the_last_step():
+    curve = kernel().fit(Line(), DATA, 250, jax.random.key(0)).curve
+    assert len(curve) == 100 and curve[-1][0] == 250
