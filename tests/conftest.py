@@ -9,6 +9,8 @@ from jaxtyping import install_import_hook
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 install_import_hook(["benchmark", "methods", "datasets", "probes"], "shapes.check")
 
+import tiny  # noqa: E402, F401  registers the small data set, with the hook in place
+
 
 @pytest.fixture(scope="session")
 def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:

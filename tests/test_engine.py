@@ -1,0 +1,191 @@
+"""Parts of the engine that the command's tests do not reach by themselves."""
+
+import json
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import methods as _methods  # noqa: F401
+import probes as _probes  # noqa: F401
+from benchmark import parameters, plan
+from benchmark.configure import Configuration, parse_overrides
+from benchmark.contracts import Method
+from benchmark.errors import UserError
+from benchmark.estimate import Timings, estimate
+from benchmark.freeze import Encoder, reader
+from benchmark.machine import threads
+from benchmark.progress import Remaining, duration
+from benchmark.registry import Registry, methods
+from benchmark.runner import make_program, on_device, save_arrays
+from benchmark.suites import SUITES, paper_share
+from benchmark.types import Slots
+
+
+@pytest.fixture
+def run():
+    (only,) = plan.runs(Configuration("atari", "smoke"), ["scn"], ["tiny"], seeds=1)
+    return only
+
+
+def test_identity_changes_with_every_field_and_not_with_the_seed(run):
+    def digest(*texts):
+        wanted = Configuration("atari", "smoke", tuple(parse_overrides(texts)))
+        return {r.digest for r in plan.runs(wanted, ["scn"], ["tiny"], seeds=3)}
+
+    changes = ["methods.scn.slot_size=8", "training.steps=7", "datasets.tiny.clips=9", "methods.*.learning_rate=0.1"]
+    others = [digest(change) for change in changes]
+    assert digest() == {run.digest}
+    assert len(set.union(*others, digest())) == len(changes) + 1
+
+
+def test_the_later_of_two_settings_of_a_field_wins():
+    wanted = Configuration(
+        "atari", "smoke", tuple(parse_overrides(["training.steps=7", "training.steps=8", "methods.scn.num_slots=none"]))
+    )
+    assert wanted.training().steps == 8 and wanted.method("scn").num_slots is None
+
+
+def test_the_paper_budget_is_the_papers_training():
+    assert paper_share("atari", SUITES["atari"].budgets["paper"].training) == 1
+    assert SUITES["atari"].budgets["paper"].training.frames == 100 * 100_000 * 2
+
+
+def test_every_method_sees_the_same_number_of_training_frames(run):
+    splits = on_device(run.dataset.load(None, print))
+    programs = [
+        make_program(replace(run, method=methods.create(name)), splits) for name in ("scn", "supervised", "cswm")
+    ]
+    assert {p.batch_size * p.window for p in programs} == {run.training.frames_per_step}
+
+
+def test_labels_are_taken_out_of_batches_for_all_but_a_ceiling(run):
+    splits = on_device(run.dataset.load(None, print))
+    scn = make_program(run, splits).kernel.sample(splits.train.data, jax.random.key(0))
+    supervised = make_program(replace(run, method=methods.create("supervised")), splits).kernel
+    assert scn.labels is None and scn.actions is not None
+    assert supervised.sample(splits.train.data, jax.random.key(0)).labels is not None
+
+
+def test_freezing_gives_every_frame_once_in_order(run):
+    splits, spec = on_device(run.dataset.load(None, print)), run.dataset.spec()
+    model = run.method.build(spec, nnx.Rngs(0))
+    frozen = Encoder(run.method, spec).freeze(model, splits.test, reader(spec))
+    for clip in (0, 7, 24):
+        frames = splits.test.read(splits.test.data, jnp.array([clip])).frames
+        expected = run.method.encode(model, frames).slots[0]
+        np.testing.assert_allclose(frozen.slots[clip], expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(frozen.labels.coordinates, splits.test.data["coordinates"])
+
+
+def test_a_representation_of_the_wrong_shape_is_named(run):
+    @dataclass(frozen=True, kw_only=True)
+    class Flat(type(run.method)):
+        def encode(self, model, frames):
+            return Slots(super().encode(model, frames).slots.reshape(-1, 2, 32))
+
+    splits, spec = on_device(run.dataset.load(None, print)), run.dataset.spec()
+    model = run.method.build(spec, nnx.Rngs(0))
+    with pytest.raises(Exception, match=r"expected \[b t k d\]|b t k d"):
+        Encoder(Flat(), spec).freeze(model, splits.test, reader(spec))
+
+
+def test_slots_that_are_not_finite_are_refused(run):
+    splits, spec = on_device(run.dataset.load(None, print)), run.dataset.spec()
+    model = run.method.build(spec, nnx.Rngs(0))
+    model.encoder.linear.bias[...] = jnp.full(32, jnp.nan)
+    with pytest.raises(ValueError, match="not finite"):
+        Encoder(run.method, spec).freeze(model, splits.test, reader(spec))
+
+
+def test_parameters_survive_saving_and_a_flipped_byte_is_seen(tmp_path, run):
+    spec = run.dataset.spec()
+    model = run.method.build(spec, nnx.Rngs(0))
+    sha256 = parameters.save(tmp_path / "p.npz", model)
+    loaded = parameters.load(tmp_path / "p.npz", run.method.build(spec, nnx.Rngs(1)))
+    jax.tree.map(np.testing.assert_array_equal, nnx.state(model), nnx.state(loaded))
+    assert parameters.intact(tmp_path / "p.npz", sha256)
+    content = bytearray((tmp_path / "p.npz").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "p.npz").write_bytes(content)
+    assert not parameters.intact(tmp_path / "p.npz", sha256)
+
+
+def test_parameters_of_another_model_are_refused(tmp_path, run):
+    spec = run.dataset.spec()
+    parameters.save(tmp_path / "p.npz", methods.create("scn", slot_size=8).build(spec, nnx.Rngs(0)))
+    with pytest.raises(ValueError, match="do not fit"):
+        parameters.load(tmp_path / "p.npz", run.method.build(spec, nnx.Rngs(0)))
+
+
+def test_arrays_for_figures_are_capped(tmp_path):
+    assert save_arrays(tmp_path / "a.npz", {}) is None
+    with pytest.raises(ValueError, match="at most"):
+        save_arrays(tmp_path / "a.npz", {"big": np.zeros(10**6)})
+
+
+def test_estimates_come_from_runs_measured_here_once_there_are_any(tmp_path, run):
+    items = [plan.Item(run, "new")]
+    guess = estimate(items, tmp_path)
+    row = {"method": "scn", "dataset": "pong", "frames_per_step": 4, "step": 2.0, "overhead": 5.0}
+    timings = Timings(tmp_path)
+    timings.rows = [row | {"threads": threads()}]
+    timings.path.write_text(json.dumps(timings.rows))
+    known = estimate(items, tmp_path)
+    assert guess.measured == 0 and known.measured == 1
+    assert known.total == pytest.approx(run.training.frames * 0.5 + 5.0)
+
+
+def test_a_damaged_timings_file_only_means_guessing(tmp_path, run):
+    (tmp_path / "timings.json").write_text("{[")
+    assert estimate([plan.Item(run, "new")], tmp_path).measured == 0
+
+
+def test_time_left_shrinks_as_runs_finish(run):
+    remaining = Remaining({run.path: 10.0, run.path.parent: 30.0})
+    before = remaining.seconds()
+    remaining.finish(run.path.parent)
+    assert remaining.seconds() < before and remaining.done == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(4.4, "4 s"), (119, "119 s"), (600, "10 min"), (9000, "2.5 h"), (400_000, "4.6 days")]
+)
+def test_durations_read_as_people_say_them(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.fixture
+def registry():
+    return Registry("method", Method)
+
+
+def test_registering_a_name_twice_names_the_file_that_has_it(registry):
+    registry.register("mine")(methods.entry("scn")[0])
+    with pytest.raises(UserError, match=r"'mine'.*already taken by .*scn\.py"):
+        registry.register("mine")(methods.entry("cswm")[0])
+
+
+def test_a_class_that_lacks_a_part_is_named_with_what_it_lacks(registry):
+    @dataclass(frozen=True, kw_only=True)
+    class Half(Method):
+        def window(self, spec):
+            return 1
+
+    with pytest.raises(UserError, match=r"test_engine\.py: it lacks build, encode, loss"):
+        registry.register("half")(Half)
+
+
+def test_a_class_that_is_no_method_or_no_frozen_dataclass_is_refused(registry):
+    with pytest.raises(UserError, match=r"subclass of benchmark\.contracts\.Method"):
+        registry.register("int")(int)
+
+    class Plain(methods.entry("scn")[0]):
+        pass
+
+    Plain.__dataclass_params__ = type("P", (), {"frozen": False})()
+    with pytest.raises(UserError, match="frozen=True"):
+        registry.register("plain")(Plain)
