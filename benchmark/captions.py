@@ -57,20 +57,19 @@ def _distinct(texts: Iterable[str]) -> str:
 
 
 def _steps(record: Record) -> str:
-    training = record.configuration.get("training", {})
-    if not {"steps", "frames_per_step"} <= set(training):
+    fields = record.configuration.get("training", {})
+    if not {"steps", "frames_per_step"} <= set(fields):
         return ""
-    steps, frames = training["steps"], training["frames_per_step"]
-    share = ""
-    if record.suite in SUITES:
-        share = (
-            f" ({100 * paper_share(record.suite, Training(steps=steps, frames_per_step=frames)):.2g} % of the paper's)"
-        )
-    return f"{steps} steps of {frames} frames{share}"
+    training = Training(steps=fields["steps"], frames_per_step=fields["frames_per_step"])
+    told = f"{training.steps} steps of {training.frames_per_step} frames"
+    if record.suite not in SUITES:
+        return told
+    return f"{told} ({100 * paper_share(record.suite, training):.2g} % of the paper's)"
 
 
 def _protocol(record: Record) -> str:
-    return str(record.data.get("protocol", {}).get("version", ""))
+    protocol = record.data.get("protocol", "")
+    return str(protocol.get("version", "") if isinstance(protocol, dict) else protocol)
 
 
 def _commit(record: Record) -> str:

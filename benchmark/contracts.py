@@ -15,7 +15,7 @@ import numpy as np
 from flax import nnx
 
 from benchmark.errors import UserError
-from benchmark.types import Array, Batch, Bool, Data, DatasetSpec, Float, Frozen, Int, Key, ProbeResult, Slots
+from benchmark.types import Array, Batch, Bool, Data, DatasetSpec, Decoded, Float, Frozen, Int, Key, ProbeResult, Slots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,10 @@ class Method(ABC):
     """False for an encoder that is probed as it was initialised."""
     reads_labels: ClassVar[bool] = False
     """True only for a ceiling; the engine takes the labels out of every other method's batches."""
+    context: ClassVar[int] = 0
+    """Frames that `predict` needs; 0 for a method without a transition model."""
+    decodes: ClassVar[bool] = False
+    """True for a method that trains a decoder of its own, `decode`."""
 
     learning_rate: float = 3e-4
     weight_decay: float = 0.0
@@ -52,6 +56,19 @@ class Method(ABC):
     @abstractmethod
     def encode(self, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:
         """Slots of every frame; deterministic, and frame t uses frames up to t only."""
+
+    def predict(
+        self, model: Any, slots: Float[Array, "b t k d"], actions: Int[Array, "b t"] | None, steps: int
+    ) -> Float[Array, "b t j k d"]:
+        """Entry [:, t, j] predicts the slots of frame t + 1 + j from those up to frame t, without a further frame.
+
+        Only for `context` > 0; entries with t < context - 1 are not scored.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no transition model")
+
+    def decode(self, model: Any, slots: Float[Array, "b k d"]) -> Decoded:
+        """Frames from slots by the decoder that was trained with the method. Only where `decodes`."""
+        raise NotImplementedError(f"{type(self).__name__} has no decoder")
 
     def supports(self, spec: DatasetSpec) -> str | None:
         """None, or the reason why this method cannot run on that data set (then the run is skipped)."""
@@ -122,6 +139,8 @@ class Probe(ABC):
     """Asks a frozen representation one question. It gets arrays, never a model: no gradient can reach the encoder."""
 
     version: ClassVar[int] = 1
+    horizon: ClassVar[int] = 0
+    """Steps ahead that it needs predicted; 0 for a probe that asks about the present only."""
 
     @abstractmethod
     def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,46 +12,71 @@ from flax import nnx
 
 from benchmark.contracts import Method, Split
 from benchmark.machine import compile_
-from benchmark.types import Array, Batch, Data, DatasetSpec, Float, Frozen, Slots
+from benchmark.types import Array, Batch, Data, DatasetSpec, Decoded, Float, Frozen, Slots
 
 FRAMES_PER_CALL = 128
 
 
 @dataclass
 class Encoder:
-    """A method's `encode` on clips of one data set; compiled once and used for all splits and seeds."""
+    """A method's `encode` and `predict` on clips of one data set; compiled once, used for all splits and seeds.
+
+    `horizon` is how many steps ahead the probes want predicted.
+    """
 
     method: Method
     spec: DatasetSpec
+    horizon: int = 0
     _compiled: dict[Any, Any] = field(default_factory=dict)
 
     def freeze(self, model: nnx.Module, split: Split, reader: Reader) -> Frozen:
-        """Slots, masks and labels of every clip, as NumPy arrays.
+        """Slots, masks, predictions and labels of every clip, as NumPy arrays.
 
         Raises ValueError when `encode` does not give `[b t k d]`, or gives a slot that is not finite.
         """
         model.eval()
         graph, state = nnx.split(model)
-        outputs = [self._encode(graph, state, batch.frames) for batch in reader.batches(split)]
-        labels = reader.labels(split)
-        clips = len(split.valid)
-        slots, masks = jax.tree.map(lambda *parts: np.concatenate(parts)[:clips], *outputs)
+        outputs = [self._encode(graph, state, batch) for batch in reader.batches(split)]
+        (slots, masks), predicted = jax.tree.map(lambda *parts: np.concatenate(parts)[: len(split.valid)], *outputs)
         if not np.isfinite(slots[split.valid]).all():
             raise ValueError("the encoder gives slots that are not finite")
-        return Frozen(slots=slots, masks=masks, labels=labels, valid=split.valid, spec=self.spec)
+        return Frozen(
+            slots=slots,
+            masks=masks,
+            predicted=predicted,
+            context=self.method.context,
+            labels=reader.labels(split),
+            valid=split.valid,
+            spec=self.spec,
+            data=split.data,
+            read=split.read,
+            decode=self._decoder(graph, state) if self.method.decodes else None,
+        )
 
-    def _encode(self, graph: Any, state: Any, frames: Float[Array, "b t h w c"]) -> Slots:
+    def _encode(self, graph: Any, state: Any, batch: Batch) -> tuple[Slots, Array | None]:
         if graph not in self._compiled:
+            _check_shape(jax.eval_shape(self._forward(graph), state, batch)[0].slots.shape, batch)
+            self._compiled[graph] = compile_(self._forward(graph), state, batch)
+        return jax.tree.map(np.asarray, self._compiled[graph](state, batch))
 
-            def encode(state: Any, frames: Float[Array, "b t h w c"]) -> Slots:
-                return self.method.encode(nnx.merge(graph, state), frames)
+    def _forward(self, graph: Any) -> Callable[[Any, Batch], tuple[Slots, Array | None]]:
+        def forward(state: Any, batch: Batch) -> tuple[Slots, Array | None]:
+            model = nnx.merge(graph, state)
+            encoded = self.method.encode(model, batch.frames)
+            if not (self.horizon and self.method.context):
+                return encoded, None
+            return encoded, self.method.predict(model, encoded.slots, batch.actions, self.horizon)
 
-            shape = jax.eval_shape(encode, state, frames).slots.shape
-            if len(shape) != 4 or shape[:2] != frames.shape[:2]:
-                b, t = frames.shape[:2]
-                raise ValueError(f"encode gave slots of shape {shape}; expected [b t k d] with b = {b}, t = {t}")
-            self._compiled[graph] = compile_(encode, state, frames)
-        return jax.tree.map(np.asarray, self._compiled[graph](state, frames))
+        return forward
+
+    def _decoder(self, graph: Any, state: Any) -> Callable[[Float[Array, "b k d"]], Decoded]:
+        return jax.jit(lambda slots: self.method.decode(nnx.merge(graph, state), slots))
+
+
+def _check_shape(shape: tuple[int, ...], batch: Batch) -> None:
+    b, t = batch.frames.shape[:2]
+    if len(shape) != 4 or shape[:2] != (b, t):
+        raise ValueError(f"encode gave slots of shape {shape}; expected [b t k d] with b = {b}, t = {t}")
 
 
 @dataclass
@@ -62,13 +87,13 @@ class Reader:
     _read: dict[int, Callable[[Data, Any], Batch]] = field(default_factory=dict)
     _labels: dict[int, Any] = field(default_factory=dict)
 
-    def batches(self, split: Split) -> list[Batch] | Any:
-        """Batches of `clips_per_call` clips; the last one is filled up with clip 0."""
-        read = self._read.setdefault(id(split), jax.jit(split.read))
-        count = len(split.valid)
-        for start in range(0, count, self.clips_per_call):
+    def batches(self, split: Split) -> Iterator[Batch]:
+        """Batches of `clips_per_call` clips, without labels; the last one is filled up with clip 0."""
+        if id(split) not in self._read:
+            self._read[id(split)] = jax.jit(lambda data, clips: split.read(data, clips)._replace(labels=None))
+        for start in range(0, len(split.valid), self.clips_per_call):
             clips = np.arange(start, start + self.clips_per_call)
-            yield read(split.data, np.where(clips < count, clips, 0))
+            yield self._read[id(split)](split.data, np.where(clips < len(split.valid), clips, 0))
 
     def labels(self, split: Split) -> Any:
         """The labels of all clips, as NumPy arrays [i t ...]."""

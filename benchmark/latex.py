@@ -45,6 +45,7 @@ def render(table: Table, folder: str) -> str:
     body = [line for row in table.rows for line in ((r"\midrule",) if row.summary else ()) + (_row(table, row),)]
     spans = [2 if column.paper else 1 for column in table.columns]
     lines = [
+        r"% Needs \usepackage{booktabs,graphicx}.",
         r"\begin{table}[htbp]",
         r"\centering",
         f"\\caption{{{escape(table.caption)}}}",

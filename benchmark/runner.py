@@ -226,7 +226,8 @@ def make_program(run: Run, splits: Splits) -> Program:
         return batch if method.reads_labels else batch._replace(labels=None)
 
     kernel = Kernel(method.loss, sample, adam(method.learning_rate, method.weight_decay))
-    return Program(kernel, Encoder(method, spec), batch_size, window)
+    horizon = max((probe.horizon for probe in run.probes.values()), default=0)
+    return Program(kernel, Encoder(method, spec, horizon), batch_size, window)
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str | None:

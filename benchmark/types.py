@@ -4,6 +4,7 @@ One letter a dimension, everywhere: `b` batch, `t` time, `k` slots, `d` slot siz
 `o` objects, `p` coordinates, `h w c` image, `i` clips of a split.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ __all__ = [
     "Coordinate",
     "Data",
     "DatasetSpec",
+    "Decoded",
     "Float",
     "Frozen",
     "Int",
@@ -27,6 +29,10 @@ __all__ = [
     "ProbeResult",
     "Slots",
 ]
+
+
+Data = Any  # a pytree of arrays; what it holds is the split's own affair
+Key = PRNGKeyArray | jax.Array
 
 
 @dataclass(frozen=True)
@@ -91,11 +97,23 @@ class Slots(NamedTuple):
     masks: Float[Array, "b t k n"] | None = None
 
 
+class Decoded(NamedTuple):
+    """Frames decoded from slots, and the share of each slot in each pixel (sums to 1 over slots)."""
+
+    frames: Float[Array, "b h w c"]
+    masks: Float[Array, "b k h w"]
+
+
 @dataclass(frozen=True)
 class Frozen:
     """One split seen through a trained encoder, as NumPy arrays: all that a probe gets.
 
     `valid` is False where a clip was padded or a test frame was seen in training; such entries must not be scored.
+    `predicted[:, t, j]` are the slots of frame t + 1 + j, predicted from those up to frame t by a method that needs
+    `context` frames for it; entries with t < context - 1, or beyond the clip's end, mean nothing. None: the method
+    does not predict, or no probe of the suite asked.
+    `read(data, clips)` gives the frames of clips as `Split.read` does, inside or outside a compiled step.
+    `decode` is the decoder that the method trained for itself, if it has one.
     """
 
     slots: Float[np.ndarray, "i t k d"]
@@ -103,6 +121,11 @@ class Frozen:
     valid: Bool[np.ndarray, "i t"]
     spec: DatasetSpec
     masks: Float[np.ndarray, "i t k n"] | None = None
+    predicted: Float[np.ndarray, "i t j k d"] | None = None
+    context: int = 0
+    data: Data = None
+    read: Callable[[Data, Int[Array, " b"]], Batch] | None = None
+    decode: Callable[[Float[Array, "b k d"]], Decoded] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +146,3 @@ class ProbeResult:
     metrics: tuple[Metric, ...]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
-
-
-Data = Any  # a pytree of arrays; what it holds is the split's own affair
-Key = PRNGKeyArray | jax.Array

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from benchmark.contracts import Method
@@ -46,6 +47,8 @@ class CSWMModel(nnx.Module):
 class CSWM(Method):
     """`sigma` scales the energy, `margin` is the hinge's; `hidden` is the width of the graph network."""
 
+    context = 1
+
     slot_size: int = 32
     num_slots: int | None = None
     hidden: int = 512
@@ -72,6 +75,18 @@ class CSWM(Method):
 
     def encode(self, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:
         return Slots(model.encoder(frames))
+
+    def predict(
+        self, model: Any, slots: Float[Array, "b t k d"], actions: Int[Array, "b t"] | None, steps: int
+    ) -> Float[Array, "b t j k d"]:
+        """Adds the predicted change `steps` times, with the actions taken; beyond the clip with its last action."""
+        b, t = slots.shape[:2]
+        state, predicted = slots.reshape(b * t, *slots.shape[2:]), []
+        for step in range(steps):
+            taken = None if actions is None else actions[:, np.minimum(np.arange(t) + step, t - 1)].reshape(-1)
+            state = state + model.transition(state, taken)
+            predicted.append(state.reshape(slots.shape))
+        return jnp.stack(predicted, axis=2)
 
 
 def energy(a: Float[Array, "b k d"], b: Float[Array, "b k d"], sigma: float) -> Float[Array, " b"]:

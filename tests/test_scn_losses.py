@@ -27,17 +27,13 @@ def cross_entropy(scores: list[float], target: int) -> float:
 
 def test_saliency_loss_is_eq_1_of_the_paper(slots):
     now, later = (np.asarray(s, float) for s in slots)
-    terms = [
-        cross_entropy([float(now[i, j] @ later[m, j]) for m in range(5)], i) for j in range(3) for i in range(5)
-    ]
+    terms = [cross_entropy([float(now[i, j] @ later[m, j]) for m in range(5)], i) for j in range(3) for i in range(5)]
     assert saliency_loss(*slots) == pytest.approx(np.mean(terms), rel=1e-5)
 
 
 def test_diversity_loss_is_eq_2_of_the_paper(slots):
     now, later = (np.asarray(s, float) for s in slots)
-    terms = [
-        cross_entropy([float(now[i, j] @ later[i, m]) for m in range(3)], j) for j in range(3) for i in range(5)
-    ]
+    terms = [cross_entropy([float(now[i, j] @ later[i, m]) for m in range(3)], j) for j in range(3) for i in range(5)]
     assert diversity_loss(*slots) == pytest.approx(np.mean(terms), rel=1e-5)
 
 

@@ -1,0 +1,336 @@
+"""The linear probe against known answers, slow formulas and scikit-learn."""
+
+import math
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from benchmark.errors import UserError
+from benchmark.types import Coordinate, DatasetSpec, Frozen, Labels, ProbeResult
+from probes.importance import compactness, importance, modularity, random_floor
+from probes.linear import Linear
+from probes.regression import Frames, Line, Reduction, constant_columns, fit
+
+CLIP = 5
+
+
+def spec_of(objects: list[str], num_slots: int) -> DatasetSpec:
+    coordinates = tuple(Coordinate(f"{name}_{axis}", i, axis) for i, name in enumerate(objects) for axis in "xy")
+    return DatasetSpec(
+        "toy", (8, 8, 3), (0.0, 1.0), num_slots, tuple(objects), "pixelwise", CLIP, coordinates=coordinates
+    )
+
+
+def frozen(slots: np.ndarray, coordinates: np.ndarray, objects: list[str], valid: np.ndarray | None = None) -> Frozen:
+    """Slots [n k d] and coordinates [n p] cut into clips of five."""
+    clips = len(slots) // CLIP
+    return Frozen(
+        slots.reshape(clips, CLIP, *slots.shape[1:]).astype(np.float32),
+        Labels(coordinates.reshape(clips, CLIP, -1).astype(np.float32)),
+        np.ones((clips, CLIP), bool) if valid is None else valid,
+        spec_of(objects, slots.shape[1]),
+    )
+
+
+def one_slot_an_object(n: int, seed: int, noise: float = 0.0, num_slots: int = 2) -> Frozen:
+    """Object j stands where the two elements of slot j say; further slots are noise."""
+    random = np.random.default_rng(seed)
+    slots = random.normal(size=(n, num_slots, 2))
+    coordinates = 30 * slots[:, :2].reshape(n, 4) + 1000 + noise * random.normal(size=(n, 4))
+    return frozen(slots, coordinates, ["ball", "player"])
+
+
+def measure(train: Frozen, val: Frozen, test: Frozen, **fields: object) -> ProbeResult:
+    return Linear(**fields)(train, val, test, jax.random.key(0))
+
+
+def values(result: ProbeResult) -> dict[tuple[str, str], float | None]:
+    return {(metric.metric, metric.target): metric.value for metric in result.metrics}
+
+
+def toy(noise: float = 0.0, num_slots: int = 2) -> tuple[Frozen, Frozen, Frozen]:
+    return tuple(one_slot_an_object(n, seed, noise, num_slots) for seed, n in enumerate((200, 50, 60)))
+
+
+def with_slots(split: Frozen, change) -> Frozen:
+    slots = split.slots.copy()
+    change(slots)
+    return replace(split, slots=slots)
+
+
+def test_one_slot_an_object_is_perfect_in_every_measure():
+    found = values(measure(*toy()))
+    for target in ("ball_x", "player_y", "object:ball", "all"):
+        assert found["r2", target] == pytest.approx(1, abs=1e-9)
+        assert found["r2_ridge", target] == pytest.approx(1, abs=1e-5)
+    for metric in ("compactness", "modularity", "compactness_std", "modularity_std"):
+        assert found[metric, "all"] == pytest.approx(1, abs=1e-3)
+
+
+def test_equal_weights_have_no_structure():
+    R = importance(np.ones((4, 6)), [0, 0, 1, 1], num_slots=3)
+    np.testing.assert_allclose(R, np.full((2, 3), 1 / 3))
+    assert compactness(R) == pytest.approx(0)
+    assert modularity(R) == pytest.approx(0)
+
+
+def test_two_objects_and_two_slots_by_hand():
+    # Rows: |1|+|-2| and |3|+|0| -> 1/2, 1/2; 0+4 and 0+0 -> 1, 0; object 0 is the mean of these: 3/4, 1/4.
+    coefficients = np.array([[1.0, -2, 3, 0], [0, 4, 0, 0], [0, 0, 0, 5]])
+    R = importance(coefficients, [0, 0, 1], num_slots=2)
+    np.testing.assert_allclose(R, [[0.75, 0.25], [0, 1]])
+    quarter = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25)) / math.log(2)
+    fifth = -(0.2 * math.log(0.2) + 0.8 * math.log(0.8)) / math.log(2)
+    assert compactness(R) == pytest.approx(((1 - quarter) + 1) / 2)
+    assert modularity(R) == pytest.approx((1 + (1 - fifth)) / 2)
+
+
+def test_compactness_and_modularity_follow_the_formula():
+    coefficients = np.random.default_rng(0).normal(size=(5, 12))
+    objects, num_slots = [0, 0, 1, 2, 2], 4
+    rows: dict[int, list[list[float]]] = {0: [], 1: [], 2: []}
+    for row, owner in zip(coefficients, objects, strict=True):
+        sums = [sum(abs(row[3 * k + j]) for j in range(3)) for k in range(num_slots)]
+        rows[owner].append([value / sum(sums) for value in sums])
+    R = [[sum(row[k] for row in rows[o]) / len(rows[o]) for k in range(num_slots)] for o in range(3)]
+    compact = sum(1 + sum(p * math.log(p) for p in row) / math.log(num_slots) for row in R) / 3
+    modular = 0.0
+    for k in range(num_slots):
+        shares = [R[o][k] / sum(R[q][k] for q in range(3)) for o in range(3)]
+        modular += (1 + sum(p * math.log(p) for p in shares) / math.log(3)) / num_slots
+    found = importance(coefficients, objects, num_slots)
+    np.testing.assert_allclose(found, R)
+    assert compactness(found) == pytest.approx(compact)
+    assert modularity(found) == pytest.approx(modular)
+
+
+def test_a_slot_that_no_object_uses_does_not_count_in_modularity():
+    assert modularity(np.array([[1.0, 0, 0], [0, 1, 0]])) == 1
+
+
+@pytest.mark.parametrize(("num_slots", "compact"), [(2, 0.0032), (18, 0.0015)])
+def test_random_weights_give_the_known_floor(num_slots, compact):
+    objects = [i // 2 for i in range(2 * num_slots)]
+    floor = random_floor(objects, num_slots, 32, draws=400, seed=0)
+    assert floor[0] == pytest.approx(compact, rel=0.1)
+    assert 0.0013 < floor[1] < 0.0034
+
+
+def problem(n: int = 120, features: int = 7) -> tuple[Frames, Frames]:
+    random = np.random.default_rng(3)
+    weights = random.normal(size=(features, 3))
+    made = []
+    for size in (n, n // 3):
+        x = random.normal(size=(size, features)) * np.geomspace(0.01, 100, features) + 5
+        made.append(Frames(x, x @ weights + random.normal(size=(size, 3)) * 20 - 400))
+    return made[0], made[1]
+
+
+def test_ordinary_least_squares_is_that_of_scikit_learn():
+    from sklearn.linear_model import LinearRegression
+
+    train, val = problem()
+    line = fit(train, val, (1.0,)).ordinary
+    reference = LinearRegression().fit(*train)
+    np.testing.assert_allclose(line.coefficients.T, reference.coef_, rtol=1e-8)
+    expected = [1 - np.sum(e**2) / np.sum((y - y.mean()) ** 2) for e, y in _errors(reference.predict, val)]
+    np.testing.assert_allclose(line.r2(val), expected, rtol=1e-8)
+
+
+def test_ridge_is_that_of_scikit_learn_on_standardised_features():
+    from sklearn.linear_model import Ridge
+    from sklearn.preprocessing import StandardScaler
+
+    train, val = problem()
+    strengths = (1e-4, 1e-2, 1.0)
+    found = fit(train, val, strengths)
+    scaler = StandardScaler().fit(train.features)
+    z, n = scaler.transform(train.features), len(train.features)
+    models = {s: Ridge(alpha=s * n).fit(z, train.coordinates) for s in strengths}
+    for p in range(3):
+        errors = {
+            s: sum((m.predict(scaler.transform(val.features)) - val.coordinates)[:, p] ** 2) for s, m in models.items()
+        }
+        best = min(errors, key=lambda s: errors[s])
+        assert found.strengths[p] == best
+        np.testing.assert_allclose(found.ridge.coefficients[:, p], models[best].coef_[p], rtol=1e-8)
+
+
+def _errors(predict, frames: Frames):
+    return [(y - hat, y) for y, hat in zip(frames.coordinates.T, predict(frames.features).T, strict=True)]
+
+
+def test_fewer_frames_than_features_gives_the_smallest_solution():
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(10, 25)), random.normal(size=(10, 2))
+    coefficients, singular = Reduction.of(x, y).solve(np.ones(25), (0.0,))
+    np.testing.assert_allclose(coefficients[0], np.linalg.pinv(x) @ y, atol=1e-10)
+    assert len(singular) == 10
+
+
+def test_duplicated_slots_share_their_weight_and_lower_the_rank():
+    train, val, test = toy(noise=1.0, num_slots=3)
+    double = [with_slots(split, lambda s: np.copyto(s[:, :, 2], s[:, :, 0])) for split in (train, val, test)]
+    result = measure(*double)
+    assert result.notes["rank"] == 4
+    assert values(result)["r2", "all"] > 0.99
+    np.testing.assert_allclose(result.arrays["importance"][0], [0.5, 0, 0.5], atol=0.01)
+
+
+def test_a_dead_slot_gets_no_weight():
+    dead = [with_slots(split, lambda s: s[:, :, 2].fill(0.1)) for split in toy(num_slots=3)]
+    result = measure(*dead)
+    assert result.notes["constant_features"] == 2
+    assert values(result)["modularity", "all"] == pytest.approx(1, abs=1e-5)
+    np.testing.assert_array_equal(result.arrays["importance"][:, 2], 0)
+
+
+def test_a_collapsed_encoder_predicts_the_mean_and_has_no_structure():
+    collapsed = [with_slots(split, lambda s: s.fill(0.3)) for split in toy()]
+    result = measure(*collapsed)
+    found = values(result)
+    assert -0.2 < found["r2", "all"] <= 0
+    assert found["r2", "all"] == found["r2_ridge", "all"]
+    assert found["compactness", "all"] is None
+    assert found["modularity_std", "all"] is None
+    assert found["modularity_floor", "all"] > 0
+    assert result.notes["rank"] == 0
+
+
+def test_standardised_weights_do_not_see_the_scale_of_a_slot():
+    train, val, test = toy(noise=1.0)
+    scaled = [
+        with_slots(split, lambda s: np.multiply(s[:, :, 0], 1e-3, out=s[:, :, 0])) for split in (train, val, test)
+    ]
+    before, after = values(measure(train, val, test)), values(measure(*scaled))
+    assert after["compactness_std", "all"] == pytest.approx(before["compactness_std", "all"], rel=1e-4)
+    assert after["compactness", "all"] != pytest.approx(before["compactness", "all"], rel=0.1)
+
+
+def test_a_coordinate_constant_on_test_is_undefined_and_left_out_of_means():
+    train, val, test = toy(noise=30.0)
+    coordinates = test.labels.coordinates.copy()
+    coordinates[..., 1] = 7
+    result = measure(train, val, replace(test, labels=Labels(coordinates)))
+    found = values(result)
+    assert found["r2", "ball_y"] is None
+    assert found["r2", "object:ball"] == found["r2", "ball_x"]
+    others = [found["r2", name] for name in ("ball_x", "player_x", "player_y")]
+    assert found["r2", "all"] == pytest.approx(np.mean(others))
+    assert (result.notes["defined_coordinates"], result.notes["coordinates"]) == (3, 4)
+
+
+def test_an_object_that_never_moves_in_training_does_not_count():
+    def still(split: Frozen) -> Frozen:
+        coordinates = split.labels.coordinates.copy()
+        coordinates[..., 2:] = 3
+        return replace(split, labels=Labels(coordinates))
+
+    train, val, test = toy()
+    result = measure(still(train), still(val), test)
+    found = values(result)
+    assert result.arrays["importance"].shape == (1, 2)
+    assert result.notes["objects"] == ["ball"]
+    assert found["modularity", "all"] is None
+    assert found["modularity_floor", "all"] is None
+    assert found["compactness", "all"] == pytest.approx(1, abs=1e-5)
+    assert found["r2", "player_x"] < 0
+
+
+def test_one_slot_leaves_compactness_undefined():
+    one = [frozen(s.slots.reshape(-1, 1, 4), s.labels.coordinates.reshape(-1, 4), ["ball", "player"]) for s in toy()]
+    found = values(measure(*one))
+    assert found["compactness", "all"] is None
+    assert found["compactness_floor", "all"] is None
+    assert found["modularity", "all"] == pytest.approx(0, abs=1e-12)
+    assert found["r2", "all"] == pytest.approx(1)
+
+
+def test_entries_that_are_not_valid_never_count():
+    splits = toy(noise=5.0)
+    before = measure(*splits)
+    spoiled = []
+    for split in splits:
+        junk = np.full((1, *split.slots.shape[1:]), np.nan, np.float32)
+        labels = np.full((1, *split.labels.coordinates.shape[1:]), 1e9, np.float32)
+        spoiled.append(
+            replace(
+                split,
+                slots=np.concatenate([split.slots, junk]),
+                labels=Labels(np.concatenate([split.labels.coordinates, labels])),
+                valid=np.concatenate([split.valid, np.zeros((1, CLIP), bool)]),
+            )
+        )
+    assert measure(*spoiled).metrics == before.metrics
+
+
+def test_nothing_of_test_reaches_the_fit():
+    train, val, test = toy(noise=5.0)
+    before = measure(train, val, test)
+    after = measure(train, val, replace(test, slots=-test.slots, labels=Labels(test.labels.coordinates * 2)))
+    for name, value in before.arrays.items():
+        np.testing.assert_array_equal(after.arrays[name], value)
+    assert after.notes["ridge"] == before.notes["ridge"]
+    assert values(after)["r2", "all"] != values(before)["r2", "all"]
+
+
+def test_val_chooses_strengths_and_nothing_else():
+    train, val, test = toy(noise=5.0)
+    shuffled = replace(val, labels=Labels(np.random.default_rng(0).permuted(val.labels.coordinates, axis=0)))
+    before, after = measure(train, val, test), measure(train, shuffled, test)
+    assert values(after)["r2", "all"] == values(before)["r2", "all"]
+    np.testing.assert_array_equal(after.arrays["importance"], before.arrays["importance"])
+    assert min(after.notes["ridge"].values()) > max(before.notes["ridge"].values())
+
+
+def test_an_outlier_on_test_makes_r2_negative():
+    train, val, test = toy(noise=1.0)
+    wild = with_slots(test, lambda s: s[0, 0].fill(1e4))
+    assert values(measure(train, val, wild))["r2", "all"] < -1
+
+
+def test_a_split_without_valid_entries_leaves_everything_undefined():
+    train, val, test = toy()
+    result = measure(train, val, replace(test, valid=np.zeros_like(test.valid)))
+    assert {metric.value for metric in result.metrics} == {None}
+    assert [m.target for m in result.metrics] == [m.target for m in measure(train, val, test).metrics]
+    assert result.notes["n_test"] == 0
+
+
+def test_slots_that_are_not_finite_are_named():
+    train, val, test = toy()
+    with pytest.raises(ValueError, match="slots of the val split"):
+        measure(train, with_slots(val, lambda s: s[0, 0].fill(np.inf)), test)
+
+
+@pytest.mark.parametrize("grid", [(), (0.0, 1.0), (-1.0,), (math.inf,)])
+def test_an_impossible_grid_is_a_user_error(grid):
+    with pytest.raises(UserError, match=r"probes\.linear\.ridge"):
+        measure(*toy(), ridge=grid)
+
+
+def test_a_data_set_without_coordinates_is_not_supported():
+    without = replace(spec_of(["ball"], 2), coordinates=())
+    assert Linear().supports(without)
+    assert Linear().supports(spec_of(["ball"], 2)) is None
+
+
+def test_labels_far_from_zero_do_not_cost_accuracy():
+    def far(split: Frozen) -> Frozen:
+        return replace(split, labels=Labels(split.labels.coordinates + np.float32(2**20)))
+
+    near, moved = values(measure(*toy(5.0))), values(measure(*map(far, toy(5.0))))
+    assert moved["r2", "all"] == pytest.approx(near["r2", "all"], abs=1e-4)
+
+
+def test_constant_means_constant_to_float32():
+    column = np.float64(np.float32([0.1, 0.1, np.nextafter(np.float32(0.1), np.float32(1))]))
+    assert constant_columns(np.stack([column, [1, 2, 3], [0, 0, 0]], axis=1)).tolist() == [True, False, True]
+
+
+def test_r2_of_the_mean_is_zero():
+    frames = Frames(np.zeros((4, 1)), np.array([[1.0], [2], [3], [6]]))
+    line = Line(np.zeros(1), np.ones(1), np.array([3.0]), np.zeros((1, 1)))
+    assert line.r2(frames) == pytest.approx(0)

@@ -1,0 +1,324 @@
+"""Tables from hand-made records: every cell, dash, mean and mark that matters, and the three formats."""
+
+import csv
+import random
+import shutil
+import subprocess
+from dataclasses import astuple, replace
+from pathlib import Path
+
+import pytest
+
+from benchmark import latex, markdown
+from benchmark.published import published
+from benchmark.records import Record
+from benchmark.scores import Context, Entrant, Scores
+from benchmark.statistics import Summary
+from benchmark.table import Cell, Column, Row, Table, number, strongest
+from benchmark.tables import as_markdown, build, write_tables
+
+GAMES = tuple(published("racah2020")["r2"])
+CONTEXT = Context(
+    variant=lambda record: record.configuration.get("variant", ""),
+    floors=frozenset({"random-cnn"}),
+    ceilings=frozenset({"supervised"}),
+)
+SET = "atari-quick"
+
+
+def record(dataset: str, method: str, seed: int = 0, /, budget: str = "quick", **metrics: float | None) -> Record:
+    rows = [
+        {"probe": "linear", "target": "all", "metric": m, "split": "test", "value": v, "higher_is_better": True}
+        for m, v in metrics.items()
+    ]
+    return Record(
+        suite="atari",
+        budget=budget,
+        dataset=dataset,
+        method=method,
+        seed=seed,
+        digest="d0",
+        status="ok",
+        metrics=rows,
+        configuration={"training": {"steps": 400, "frames_per_step": 128}},
+        provenance={"commit": "0123456789abcdef"},
+        timing={"total": random.random()},
+    )
+
+
+def failed(dataset: str, method: str, seed: int = 0) -> Record:
+    return replace(record(dataset, method, seed), status="failed", reason="loss is not finite")
+
+
+def tables(records: list[Record], folder: str = SET, context: Context = CONTEXT) -> dict[str, Table]:
+    return {table.name: table for table in build(records, context)[folder]}
+
+
+def cell(table: Table, row: str, column: str) -> Cell:
+    columns = [c.title for c in table.columns]
+    rows = {r.title: r for r in table.rows}
+    return rows[row].cells[columns.index(column)]
+
+
+def test_a_cell_is_the_mean_over_seeds_beside_the_papers_value():
+    records = [record("pong", "scn", seed, r2=value) for seed, value in enumerate((0.6, 0.7, 0.8))]
+    found = cell(tables(records)["table3-r2"], "pong", "scn")
+    assert astuple(found.ours) == (pytest.approx(0.7), pytest.approx(0.1 / 3**0.5), 3)
+    assert found.paper == 0.73
+
+
+def test_the_mean_row_is_over_exactly_the_games_shown():
+    records = [record(game, "scn", seed, r2=r2) for game, r2 in (("pong", 0.2), ("boxing", 0.4)) for seed in (0, 1)]
+    table = tables(records)["table3-r2"]
+    assert [row.title for row in table.rows] == ["boxing", "pong", "mean of 2"]
+    found = cell(table, "mean of 2", "scn")
+    assert astuple(found.ours) == (pytest.approx(0.3), 0, 2)
+    assert found.paper == pytest.approx((0.73 + 0.68) / 2)
+    assert "for the games shown" in table.caption
+
+
+def test_the_mean_of_all_games_stands_beside_the_papers_overall_value():
+    records = [record(game, "cswm", r2=0.1) for game in GAMES]
+    table = tables(records)["table3-r2"]
+    assert [row.title for row in table.rows] == [*sorted(GAMES), "mean of 20"]
+    assert cell(table, "mean of 20", "cswm").paper == 0.45
+    assert "the one that it prints" in table.caption
+
+
+def test_a_failed_run_is_a_dash_and_so_is_the_mean_that_needs_it():
+    records = [record("boxing", "scn", r2=0.9), failed("pong", "scn")]
+    table = tables(records)["table3-r2"]
+    assert cell(table, "pong", "scn") == Cell(None, 0.73)
+    assert cell(table, "mean of 2", "scn").ours is None
+    assert any("1 failed" in note for note in table.notes)
+    assert "| pong        |" in markdown.render(table)
+
+
+def test_a_seed_that_failed_on_one_game_counts_in_no_mean():
+    records = [record("boxing", "scn", seed, r2=0.1 * seed) for seed in range(3)]
+    records += [record("pong", "scn", 0, r2=0.5), failed("pong", "scn", 1), record("pong", "scn", 2, r2=0.7)]
+    table = tables(records)["table3-r2"]
+    assert cell(table, "pong", "scn").ours.n == 2
+    assert astuple(cell(table, "mean of 2", "scn").ours) == (pytest.approx((0.25 + 0.45) / 2), pytest.approx(0.1), 2)
+    assert "0.60 ± 0.10 (2 of 3)" in markdown.render(table)
+
+
+def test_methods_that_the_paper_lacks_stand_between_its_own_and_the_ceiling():
+    records = [record("pong", method, r2=0.5) for method in ("supervised", "brand-new", "scn")]
+    table = tables(records)["table3-r2"]
+    titles = [column.title for column in table.columns]
+    assert titles == ["random-cnn (floor)", "scn", "cswm", "brand-new", "supervised (ceiling)"]
+    assert cell(table, "pong", "brand-new").paper is None
+    assert cell(table, "pong", "cswm") == Cell(None, 0.82)
+
+
+def test_the_best_of_a_row_is_bold_but_never_the_ceiling():
+    scores = {"random-cnn": 0.504, "scn": 0.496, "cswm": 0.3, "supervised": 0.99}
+    table = tables([record("pong", method, r2=r2) for method, r2 in scores.items()])["table3-r2"]
+    best = {column.title: c.best for column, c in zip(table.columns, table.rows[0].cells, strict=True)}
+    assert best == {"random-cnn (floor)": True, "scn": True, "cswm": False, "supervised (ceiling)": False}
+
+
+def test_a_single_value_is_not_the_best_of_anything():
+    assert strongest([Summary(0.5, None, 1), None], [True, True], 2) == [False, False]
+
+
+def structure(**changed: float | None) -> dict[str, float | None]:
+    names = [f"{name}{form}" for name in ("modularity", "compactness") for form in ("", "_std", "_floor")]
+    return dict.fromkeys(names, 0.2) | changed
+
+
+ONE_OBJECT = {"modularity": None, "modularity_std": None, "modularity_floor": None}
+
+
+def test_modularity_is_averaged_over_the_games_where_it_is_defined():
+    records = [
+        record("bowling", "scn", **structure(compactness=0.6, **ONE_OBJECT)),
+        record("pong", "scn", **structure(modularity=0.1)),
+        record("boxing", "scn", **structure(modularity=0.3)),
+    ]
+    table = tables(records)["table1-structure"]
+    assert astuple(cell(table, "scn", "modularity").ours) == (pytest.approx(0.2), None, 1)
+    assert cell(table, "scn", "compactness").ours.mean == pytest.approx((0.6 + 0.2 + 0.2) / 3)
+    assert "over 2: all but bowling" in table.caption
+    assert cell(table, "supervised (ceiling)", "compactness") == Cell(None, 0.266)
+
+
+def test_a_collapsed_encoder_has_no_mean_although_others_have():
+    collapsed = structure(modularity=None, compactness=None)
+    records = [record("pong", "scn", **structure()), record("pong", "cswm", **collapsed)]
+    table = tables(records)["table1-structure"]
+    assert cell(table, "cswm", "modularity").ours is None
+    assert cell(table, "scn", "modularity").ours.mean == 0.2
+
+
+def test_the_ablation_has_the_two_methods_of_the_paper():
+    records = [record("pong", method, r2=0.5, **structure()) for method in ("scn", "scn-saliency", "cswm")]
+    table = tables(records)["table2-ablation"]
+    assert [row.title for row in table.rows] == ["scn-saliency", "scn"]
+    assert cell(table, "scn-saliency", "R²").paper == 0.4
+    assert cell(table, "scn", "compactness").paper == 0.0137
+
+
+def test_standardised_accuracy_covers_data_sets_that_the_paper_lacks():
+    records = [record("my-own-game", "scn", r2=0.1, r2_ridge=0.3), record("pong", "scn", r2=0.1, r2_ridge=0.5)]
+    found = tables(records)
+    assert [row.title for row in found["cross-r2-ridge"].rows] == ["my-own-game", "pong", "mean of 2"]
+    assert [row.title for row in found["table3-r2"].rows] == ["pong", "mean of 1"]
+    assert not any(column.paper for column in found["cross-r2-ridge"].columns)
+
+
+def test_games_with_few_test_frames_are_marked():
+    records = [replace(record("freeway", "scn", r2=0.1), data={"few_test": True}), record("pong", "scn", r2=0.1)]
+    table = tables(records)["table3-r2"]
+    assert [row.mark for row in table.rows] == ["†", "", ""]
+    assert table.notes[-1] == "† fewer than 200 test frames."
+
+
+def test_a_variant_is_a_column_of_its_own_without_a_papers_value():
+    variant = {"training": {}, "variant": "diversity_weight=0.5"}
+    other = replace(record("pong", "scn", r2=0.9), digest="d1", configuration=variant)
+    table = tables([record("pong", "scn", r2=0.1), other])["table3-r2"]
+    assert cell(table, "pong", "scn") == Cell(Summary(0.1, None, 1), 0.73)
+    assert cell(table, "pong", "scn (diversity_weight=0.5)") == Cell(Summary(0.9, None, 1), None, True)
+
+
+def test_configurations_that_share_a_name_are_never_averaged():
+    other = replace(record("pong", "scn", r2=0.9), digest="e5f6a7b8")
+    entrants = Scores.of([record("pong", "scn", r2=0.1), other], CONTEXT)[0].entrants()
+    assert entrants == (Entrant("scn", "configuration d0"), Entrant("scn", "configuration e5f6a7"))
+
+
+def test_each_budget_has_its_own_set_and_smoke_says_that_it_means_nothing():
+    records = [record("pong", "scn", r2=0.1), record("pong", "scn", r2=0.2, budget="smoke")]
+    assert list(build(records, CONTEXT)) == ["atari-quick", "atari-smoke"]
+    assert tables(records, "atari-smoke")["table3-r2"].caption.startswith("Plumbing test: the numbers mean nothing.")
+    assert "Plumbing" not in tables(records)["table3-r2"].caption
+
+
+def test_the_caption_says_how_the_numbers_were_made():
+    records = [record("pong", "scn", seed, r2=0.1) for seed in range(3)]
+    caption = tables(records)["table3-r2"].caption
+    for part in (
+        "n = 3 seeds (0, 1 and 2)",
+        "budget quick",
+        "400 steps of 128 frames (0.26 % of",
+        "code 0123456789ab.",
+    ):
+        assert part in caption
+
+
+def hostile() -> list[Record]:
+    names = ("a_b & 100%", "$x$ #1 {y}", r"\input{~^}", "<p|q>*`", "naïve 中 “q”")
+    records = [
+        record(game, name, seed, r2=-0.004, r2_ridge=-4.03) for game in GAMES for name in names for seed in (0, 1)
+    ]
+    marked = replace(record("pong", "scn", r2=0.5, **structure()), data={"few_test": True})
+    return [*records, marked, failed("pong", "cswm"), record("pong", "scn", budget="smoke", r2_ridge=None)]
+
+
+def test_the_same_records_in_any_order_give_the_same_bytes(tmp_path):
+    records = hostile()
+    first = {
+        path.relative_to(tmp_path / "a"): path.read_bytes() for path in write_tables(records, tmp_path / "a", CONTEXT)
+    }
+    random.Random(0).shuffle(records)
+    slower = [replace(r, timing={"total": 99.0}) for r in records]
+    second = {
+        path.relative_to(tmp_path / "b"): path.read_bytes() for path in write_tables(slower, tmp_path / "b", CONTEXT)
+    }
+    assert first == second
+    assert Path("atari-quick/table3-r2.tex") in first
+
+
+def test_csv_holds_unrounded_numbers_and_blanks(tmp_path):
+    records = [record("pong", "scn", seed, r2=value) for seed, value in enumerate((1 / 3, 2 / 3))]
+    write_tables(records, tmp_path, CONTEXT)
+    with open(tmp_path / SET / "table3-r2.csv", newline="") as file:
+        rows = {(row["row"], row["column"]): row for row in csv.DictReader(file)}
+    found = rows["pong", "scn"]
+    assert float(found["mean"]) == 0.5
+    assert float(found["se"]) == pytest.approx(1 / 6)
+    assert float(found["low95"]) == pytest.approx(0.5 - 12.7062 / 6, abs=1e-4)
+    assert (found["n"], found["paper"]) == ("2", "0.73")
+    assert (rows["pong", "cswm"]["mean"], rows["pong", "cswm"]["n"]) == ("", "0")
+
+
+def test_numbers_print_without_minus_zero():
+    assert number(-0.004, 2) == "0.00"
+    assert number(-0.006, 2) == "-0.01"
+    assert number(0.4, 2) == "0.40"
+    assert number(None, 2) == "—"
+
+
+def small(title: str) -> Table:
+    cells = (Cell(Summary(-0.5, 0.25, 3), 0.73, True), Cell())
+    columns = (Column(title, 2, paper=True), Column("floor", 3))
+    return Table("small", "R² of 5 %", "data set", columns, (Row("pong", cells, "†"),), 3, ("† few",))
+
+
+def test_markdown_is_a_padded_table_with_escaped_bars():
+    assert markdown.render(small("a|b")).splitlines() == [
+        "R² of 5 %",
+        "",
+        "| data set |             a\\|b | paper | floor |",
+        "| -------- | ---------------: | ----: | ----: |",
+        "| pong †   | **-0.50** ± 0.25 |  0.73 |     — |",
+        "",
+        "† few",
+    ]
+
+
+def test_latex_sets_ours_and_the_papers_value_under_one_title():
+    text = latex.render(small("a_b & c"), SET)
+    assert r"data set & \multicolumn{2}{c}{a\_b \& c} & \multicolumn{1}{c}{floor} \\" in text
+    assert r"\cmidrule(lr){2-3}" in text
+    assert r"pong $\dagger$ & \textbf{$-$0.50} {\scriptsize$\pm$ 0.25} & 0.73 & --- \\" in text
+    assert r"\caption{R\textsuperscript{2} of 5 \%}" in text
+    assert r"\label{tab:atari-quick-small}" in text
+
+
+def test_latex_escapes_every_special_sign():
+    assert latex.escape(r"& % $ # _ { } ~ ^ \ 中") == (
+        r"\& \% \$ \# \_ \{ \} \textasciitilde{} \textasciicircum{} \textbackslash{} ?"
+    )
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_all_tables_compile_and_fit_the_page(tmp_path):
+    write_tables(hostile(), tmp_path, CONTEXT)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+    assert "multiply defined" not in done.stdout
+
+
+def test_no_records_give_no_tables_but_a_document(tmp_path):
+    assert write_tables([], tmp_path) == [tmp_path / "all.tex"]
+    assert as_markdown([]) == ""
+
+
+def test_the_terminal_gets_every_table():
+    text = as_markdown([record("pong", "scn", r2=0.5, r2_ridge=0.6)], CONTEXT)
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## atari-quick: table1-structure",
+        "## atari-quick: table2-ablation",
+        "## atari-quick: table3-r2",
+        "## atari-quick: cross-r2-ridge",
+    ]
+
+
+def test_the_papers_overall_row_is_the_mean_of_its_games():
+    paper = published("racah2020")
+    for method, printed in paper["overall"]["r2"].items():
+        assert sum(paper["r2"][game][method] for game in GAMES) / 20 == pytest.approx(printed, abs=0.0101)
+
+
+@pytest.mark.parametrize("paper", ["racah2020", "loewe2020", "kipf2020"])
+def test_published_tables_name_their_source(paper):
+    assert {"citation", "title", "arxiv", "notes"} <= set(published(paper))
+
+
+def test_a_value_that_cannot_be_read_in_the_paper_is_absent():
+    assert "hits_at_1_10" not in published("kipf2020")["cubes"]["cswm-without-factored-states"]
