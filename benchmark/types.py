@@ -98,10 +98,11 @@ class Slots(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """Frames decoded from slots, and the share of each slot in each pixel (sums to 1 over slots)."""
+    """A frame as a mixture of what each slot paints; `masks` sum to 1 over slots."""
 
-    frames: Float[Array, "b h w c"]
-    masks: Float[Array, "b k h w"]
+    frames: Float[Array, "*b h w c"]
+    masks: Float[Array, "*b k h w"]
+    paintings: Float[Array, "*b k h w c"]
 
 
 @dataclass(frozen=True)
