@@ -64,7 +64,7 @@ def _steps(record: Record) -> str:
     told = f"{training.steps} steps of {training.frames_per_step} frames"
     if record.suite not in SUITES:
         return told
-    return f"{told} ({100 * paper_share(record.suite, training):.2g} % of the paper's)"
+    return f"{told} ({100 * paper_share(record.suite, record.dataset, training):.2g} % of the paper's)"
 
 
 def _protocol(record: Record) -> str:

@@ -116,9 +116,9 @@ class Configuration:
         mine = [o for o in self.overrides if o.place == place and o.name in (name, "*")]
         return {o.field: typed(cls, o) for o in mine}
 
-    def training(self) -> Training:
-        """Steps and frames a step."""
-        return replace(self._budget().training, **self._overrides("training", "", Training))
+    def training(self, dataset: str) -> Training:
+        """Steps and frames a step on a data set."""
+        return replace(self._budget().training_on(dataset), **self._overrides("training", "", Training))
 
     def method(self, name: str) -> Method:
         """The configured method."""
@@ -133,8 +133,11 @@ class Configuration:
 
     def probes(self) -> Mapping[str, Probe]:
         """The suite's probes, configured."""
-        names = SUITES[self.suite].probes
-        return {name: probes.create(name, **self._overrides("probes", name, probes.entry(name)[0])) for name in names}
+        return {name: self._probe(name) for name in SUITES[self.suite].probes}
+
+    def _probe(self, name: str) -> Probe:
+        overrides = self._overrides("probes", name, probes.entry(name)[0])
+        return probes.create(name, **{**self._budget().probes.get(name, {}), **overrides})
 
 
 def select(kind: str, text: str | None, known: Iterable[str], default: Iterable[str]) -> tuple[str, ...]:

@@ -47,13 +47,7 @@ def _about(registry: Registry, name: str) -> str:
 
 def describe(items: Sequence[Item], expected: Estimate, verbose: bool = False) -> str:
     """The plan: how many runs of each kind and why, the share of the paper's training, the time on this machine."""
-    first = items[0].run
-    steps, frames = first.training.steps, first.training.frames_per_step
-    share = paper_share(first.suite, first.training)
-    lines = [
-        f"suite {first.suite}, budget {first.budget}: {steps} steps of {frames} frames a run, "
-        f"{share:.2g} of the paper's training"
-    ]
+    lines = [f"suite {items[0].run.suite}, budget {items[0].run.budget}", *_trainings(items)]
     counts = plan.counts(items)
     lines += [f"  {counts[state]:>5} {MEANING[state]}" for state in MEANING if counts[state]]
     lines += _reasons(items)
@@ -65,6 +59,20 @@ def describe(items: Sequence[Item], expected: Estimate, verbose: bool = False) -
         known = f"{expected.measured} of {len(expected.runs)} runs estimated from runs measured on this machine"
         lines.append(f"  about {duration(expected.total)} on {threads()} cores ({frames_are}; {known})")
     return "\n".join(lines)
+
+
+def _trainings(items: Iterable[Item]) -> list[str]:
+    """What runs train, and the share of the paper's training that it is; a line for each amount."""
+    sources: dict[str, list[str]] = defaultdict(list)
+    for run in (item.run for item in items):
+        share = paper_share(run.suite, run.dataset_name, run.training)
+        amount = f"{run.training.steps} steps of {run.training.frames_per_step} frames a run"
+        names = sources[f"{amount}, {share:.2g} of the paper's training"]
+        if run.dataset_name not in names:
+            names.append(run.dataset_name)
+    if len(sources) == 1:
+        return [f"  {amount}" for amount in sources]
+    return [f"  {', '.join(names)}: {amount}" for amount, names in sources.items()]
 
 
 def _reasons(items: Iterable[Item]) -> list[str]:

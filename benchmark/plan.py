@@ -13,6 +13,7 @@ from benchmark import parameters, records
 from benchmark.configure import Configuration
 from benchmark.contracts import Dataset, Method, Probe
 from benchmark.errors import UserError
+from benchmark.joint import joint
 from benchmark.records import Record
 from benchmark.registry import configuration
 from benchmark.suites import Training
@@ -63,6 +64,11 @@ class Run:
             if probe.supports(spec) is None
         }
 
+    @cached_property
+    def trained(self) -> Method:
+        """What is trained: the method, or the method with the probe's decoder beside it."""
+        return joint(self.method) if self.training.probe_protocol == "joint" else self.method
+
     @property
     def path(self) -> Path:
         """Where its record lies under the output folder."""
@@ -90,10 +96,20 @@ class Item:
 
 def runs(wanted: Configuration, methods: Sequence[str], datasets: Sequence[str], seeds: int) -> list[Run]:
     """The grid, data set by data set so that frames are loaded once, method by method so that programs are."""
-    training, probes = wanted.training(), wanted.probes()
+    probes = wanted.probes()
     chosen = {name: wanted.method(name) for name in methods}
     return [
-        Run(wanted.suite, wanted.budget, dataset_name, dataset, name, method, training, probes, seed)
+        Run(
+            wanted.suite,
+            wanted.budget,
+            dataset_name,
+            dataset,
+            name,
+            method,
+            wanted.training(dataset_name),
+            probes,
+            seed,
+        )
         for dataset_name, dataset in ((d, wanted.dataset(d)) for d in datasets)
         for name, method in chosen.items()
         for seed in range(seeds)

@@ -113,7 +113,7 @@ class Runner:
         began = time.perf_counter()
         init_key, train_key, probe_key = jax.random.split(jax.random.fold_in(jax.random.key(0), run.seed), 3)
         with clock.time("build"):
-            model = run.method.build(splits.spec, nnx.Rngs(init_key))
+            model = run.trained.build(splits.spec, nnx.Rngs(init_key))
         if item.state == "reprobe":
             assert item.record is not None
             model, record = parameters.load(run.parameters(self.cache), model), item.record
@@ -135,7 +135,7 @@ class Runner:
         self, run: Run, model: nnx.Module, loaded: Loaded, program: Program, key: Key, clock: Clock
     ) -> tuple[nnx.Module, Record]:
         """The trained model, its parameters kept, and the record of its training."""
-        kernel, steps = program.kernel, run.training.steps if run.method.trains else 0
+        kernel, steps = program.kernel, run.training.steps if run.trained.trains else 0
         compiled = kernel.compile_seconds
         fitted = kernel.fit(model, loaded.splits.train.data, steps, key, self.progress.step)
         clock.seconds |= {"compile": kernel.compile_seconds - compiled, "train": fitted.seconds}
@@ -217,7 +217,7 @@ def on_device(splits: Splits) -> Splits:
 
 def make_program(run: Run, splits: Splits) -> Program:
     """The kernel and encoder of a method on a data set. Labels reach the loss of a ceiling only."""
-    method, spec = run.method, splits.spec
+    method, spec = run.trained, splits.spec
     window = method.window(spec)
     batch_size = max(1, run.training.frames_per_step // window)
 

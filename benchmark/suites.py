@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 from benchmark.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """`steps` of `frames_per_step` frames (batch x window), the same for every method of a table."""
+    """`steps` of `frames_per_step` frames (batch x window), the same for every method of a table.
+
+    `probe_protocol` "joint" trains a decoder beside the model, on slots without their gradient, as Löwe et al. did;
+    "frozen" trains it afterwards.
+    """
 
     steps: int
     frames_per_step: int
+    probe_protocol: Literal["frozen", "joint"] = "frozen"
 
     def __post_init__(self) -> None:
         for name in ("steps", "frames_per_step"):
@@ -30,12 +35,21 @@ class Training:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a suite spends on training, and the fields that it sets on its data sets."""
+    """What a suite spends on training; `special` are the data sets that need another amount.
+
+    `dataset` holds fields that it sets on the data sets that have them, `probes` fields for probes by name.
+    """
 
     training: Training
+    special: dict[str, Training] = field(default_factory=dict)
     dataset: dict[str, Any] = field(default_factory=dict)
+    probes: dict[str, dict[str, Any]] = field(default_factory=dict)
     meaningful: bool = True
     """False for a plumbing test whose numbers mean nothing."""
+
+    def training_on(self, dataset: str) -> Training:
+        """What a run on that data set trains."""
+        return self.special.get(dataset, self.training)
 
 
 @dataclass(frozen=True)
@@ -79,12 +93,12 @@ SUITES: dict[str, Suite] = {
         budgets={
             "smoke": Budget(
                 Training(steps=6, frames_per_step=32),
-                {"train_frames": 1_500, "probe_frames": 1_500, "max_episode_steps": 30},
+                dataset={"train_frames": 1_500, "probe_frames": 1_500, "max_episode_steps": 30},
                 meaningful=False,
             ),
             "quick": Budget(
                 Training(steps=400, frames_per_step=128),
-                {"train_frames": 10_000, "probe_frames": 10_000, "max_episode_steps": 200},
+                dataset={"train_frames": 10_000, "probe_frames": 10_000, "max_episode_steps": 200},
             ),
             # 100 epochs of 100,000 pairs in batches of 128; the data sets' own defaults are the paper's.
             "paper": Budget(Training(steps=78_125, frames_per_step=256)),
@@ -93,6 +107,6 @@ SUITES: dict[str, Suite] = {
 }
 
 
-def paper_share(suite: str, training: Training) -> float:
-    """Frames that training sees, as a share of the paper's."""
-    return training.frames / SUITES[suite].budgets["paper"].training.frames
+def paper_share(suite: str, dataset: str, training: Training) -> float:
+    """Frames that training sees on a data set, as a share of the paper's."""
+    return training.frames / SUITES[suite].budgets["paper"].training_on(dataset).frames

@@ -46,11 +46,11 @@ def test_the_later_of_two_settings_of_a_field_wins():
     wanted = Configuration(
         "atari", "smoke", tuple(parse_overrides(["training.steps=7", "training.steps=8", "methods.scn.num_slots=none"]))
     )
-    assert wanted.training().steps == 8 and wanted.method("scn").num_slots is None
+    assert wanted.training("tiny").steps == 8 and wanted.method("scn").num_slots is None
 
 
 def test_the_paper_budget_is_the_papers_training():
-    assert paper_share("atari", SUITES["atari"].budgets["paper"].training) == 1
+    assert paper_share("atari", "pong", SUITES["atari"].budgets["paper"].training) == 1
     assert SUITES["atari"].budgets["paper"].training.frames == 100 * 100_000 * 2
 
 

@@ -1,22 +1,13 @@
 """The spatial broadcast decoder of IODINE (Greff et al. 2019, arXiv 1903.00450, multi-dSprites configuration)."""
 
 from itertools import pairwise
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from benchmark.modules.position import position_grid
-from benchmark.types import Array, DatasetSpec, Float
-
-
-class Decoded(NamedTuple):
-    """A frame as a mixture of what each slot paints; `masks` sum to 1 over slots."""
-
-    frames: Float[Array, "*b h w c"]
-    masks: Float[Array, "*b k h w"]
-    paintings: Float[Array, "*b k h w c"]
+from benchmark.types import Array, DatasetSpec, Decoded, Float, Key
 
 
 class SpatialBroadcastDecoder(nnx.Module):
@@ -40,6 +31,21 @@ class SpatialBroadcastDecoder(nnx.Module):
         x = self.convolutions[-1](x).reshape(*slots.shape[:-1], *size, -1)
         masks, paintings = jax.nn.softmax(x[..., 0], axis=-3), x[..., 1:]
         return Decoded((masks[..., None] * paintings).sum(-4), masks, paintings)
+
+
+def sampled_error(
+    decoder: SpatialBroadcastDecoder,
+    slots: Float[Array, "b t k d"],
+    frames: Float[Array, "b t h w c"],
+    count: int | None,
+    key: Key,
+) -> Float[Array, ""]:
+    """Mean squared error of `count` frames drawn at random, decoded from their slots; None: of all frames."""
+    slots, frames = slots.reshape(-1, *slots.shape[2:]), frames.reshape(-1, *frames.shape[2:])
+    if count is not None and count < len(frames):
+        some = jax.random.choice(key, len(frames), (max(1, count),), replace=False)
+        slots, frames = slots[some], frames[some]
+    return jnp.square(decoder(slots).frames - frames).mean()
 
 
 def decoder_filters(spec: DatasetSpec) -> int:

@@ -1,0 +1,80 @@
+"""SetCon's own probe protocol: a decoder trained beside the model, on slots that hand back no gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from benchmark.contracts import Method
+from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters, sampled_error
+from benchmark.types import Array, Batch, DatasetSpec, Decoded, Float, Int, Key, Slots
+
+
+class ModelWithDecoder(nnx.Module):
+    """A method's model, and a decoder that reads its slots."""
+
+    def __init__(self, model: nnx.Module, decoder: nnx.Module) -> None:
+        self.model, self.decoder = model, decoder
+
+
+def joint(method: Method) -> Joint:
+    """The method with a decoder beside it, trained at the method's own rate."""
+    return Joint(of=method, learning_rate=method.learning_rate, weight_decay=method.weight_decay)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joint(Method):
+    """The method `of` with a decoder beside it (Löwe et al. 2020, section 5.1).
+
+    `decoded_frames` of the batch's frames are decoded in a step, half from slots and half from predictions.
+    """
+
+    decodes = True
+
+    of: Method
+    decoded_frames: int = 256
+
+    @property
+    def reads_labels(self) -> bool:  # type: ignore[override]
+        """As the method."""
+        return self.of.reads_labels
+
+    @property
+    def context(self) -> int:  # type: ignore[override]
+        """As the method."""
+        return self.of.context
+
+    def window(self, spec: DatasetSpec) -> int:
+        return self.of.window(spec)
+
+    def build(self, spec: DatasetSpec, rngs: nnx.Rngs) -> ModelWithDecoder:
+        model = self.of.build(spec, rngs)
+        frame = jax.ShapeDtypeStruct((1, 1, *spec.frame_shape), jnp.float32)
+        slot_size = jax.eval_shape(lambda x: self.of.encode(nnx.clone(model), x).slots, frame).shape[-1]
+        return ModelWithDecoder(model, SpatialBroadcastDecoder(spec, slot_size, decoder_filters(spec), rngs))
+
+    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        loss_key, s_key, p_key = jax.random.split(key, 3)
+        loss, logs = self.of.loss(model.model, batch, loss_key)
+        s = jax.lax.stop_gradient(self.of.encode(model.model, batch.frames).slots)
+        parts = {"mse_s": sampled_error(model.decoder, s, batch.frames, self.decoded_frames // 2, s_key)}
+        if self.context:
+            p = jax.lax.stop_gradient(self.of.predict(model.model, s, batch.actions, 1)[:, self.context - 1 : -1, 0])
+            target = batch.frames[:, self.context :]
+            parts["mse_p"] = sampled_error(model.decoder, p, target, self.decoded_frames // 2, p_key)
+        return loss + sum(parts.values()), logs | parts
+
+    def encode(self, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:
+        return self.of.encode(model.model, frames)
+
+    def predict(
+        self, model: Any, slots: Float[Array, "b t k d"], actions: Int[Array, "b t"] | None, steps: int
+    ) -> Float[Array, "b t j k d"]:
+        return self.of.predict(model.model, slots, actions, steps)
+
+    def decode(self, model: Any, slots: Float[Array, "b k d"]) -> Decoded:
+        return model.decoder(slots)
