@@ -26,9 +26,9 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def notes(scores: Scores) -> tuple[str, ...]:
+def notes(scores: Scores, bold: str = "the highest") -> tuple[str, ...]:
     """Below the table: bold, dash, and how many runs did not succeed."""
-    signs = "Bold: the highest as printed, ceilings left out."
+    signs = f"Bold: {bold} as printed, ceilings left out."
     if scores.context.ceilings:
         signs += " A ceiling reads labels."
     status = Counter(record.status for record in scores.runs.values())

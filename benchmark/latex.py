@@ -93,14 +93,18 @@ def _row(table: Table, row: Row) -> str:
 
 
 def _cell(cell: Cell, column: Column, num_seeds: int) -> list[str]:
-    paper = [_signed(number(cell.paper, column.decimals))] if column.paper else []
+    theirs = _signed(number(cell.paper, column.decimals)) + _error(cell.paper_se, column)
+    paper = [theirs] if column.paper else []
     if cell.ours is None:
         return [escape(DASH), *paper]
     mean = _signed(number(cell.ours.mean, column.decimals))
-    se, n = cell.ours.se, cell.ours.n
-    spread = f" {{\\scriptsize$\\pm$ {number(se, column.decimals)}}}" if se is not None else ""
+    spread, n = _error(cell.ours.se, column), cell.ours.n
     seeds = f" {{\\scriptsize({n} of {num_seeds})}}" if n != num_seeds else ""
     return [(f"\\textbf{{{mean}}}" if cell.best else mean) + spread + seeds, *paper]
+
+
+def _error(se: float | None, column: Column) -> str:
+    return f" {{\\scriptsize$\\pm$ {number(se, column.decimals)}}}" if se is not None else ""
 
 
 def _signed(text: str) -> str:

@@ -33,16 +33,20 @@ def _texts(table: Table, row: Row) -> Iterator[str]:
     for column, cell in zip(table.columns, row.cells, strict=True):
         yield _ours(cell, column.decimals, table.num_seeds)
         if column.paper:
-            yield number(cell.paper, column.decimals)
+            yield number(cell.paper, column.decimals) + _error(cell.paper_se, column.decimals)
 
 
 def _ours(cell: Cell, decimals: int, num_seeds: int) -> str:
     if cell.ours is None:
         return DASH
     mean = number(cell.ours.mean, decimals)
-    spread = f" ± {number(cell.ours.se, decimals)}" if cell.ours.se is not None else ""
+    spread = _error(cell.ours.se, decimals)
     seeds = f" ({cell.ours.n} of {num_seeds})" if cell.ours.n != num_seeds else ""
     return (f"**{mean}**" if cell.best else mean) + spread + seeds
+
+
+def _error(se: float | None, decimals: int) -> str:
+    return f" ± {number(se, decimals)}" if se is not None else ""
 
 
 def _line(texts: list[str], widths: list[int]) -> str:

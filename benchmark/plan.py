@@ -78,6 +78,10 @@ class Run:
         """Where its trained parameters are kept."""
         return (cache / "parameters" / self.path.relative_to("runs")).with_suffix(".npz")
 
+    def checkpoints(self, cache: Path) -> Path:
+        """The folder of its checkpoints while it trains."""
+        return (cache / "checkpoints" / self.path.relative_to("runs")).with_suffix("")
+
 
 @dataclass(frozen=True)
 class Item:

@@ -16,6 +16,7 @@ import numpy as np
 from flax import nnx
 
 from benchmark import parameters, records
+from benchmark.checkpoints import Checkpoints
 from benchmark.contracts import Splits
 from benchmark.errors import UserError
 from benchmark.freeze import Encoder, Reader, reader
@@ -137,8 +138,10 @@ class Runner:
         """The trained model, its parameters kept, and the record of its training."""
         kernel, steps = program.kernel, run.training.steps if run.trained.trains else 0
         compiled = kernel.compile_seconds
-        fitted = kernel.fit(model, loaded.splits.train.data, steps, key, self.progress.step)
-        clock.seconds |= {"compile": kernel.compile_seconds - compiled, "train": fitted.seconds}
+        checkpoints = Checkpoints(run.checkpoints(self.cache))
+        fitted = kernel.fit(model, loaded.splits.train.data, steps, key, self.progress.step, checkpoints)
+        share = steps / fitted.steps if fitted.steps else 1.0  # of a run that went on, time as if it had not stopped
+        clock.seconds |= {"compile": kernel.compile_seconds - compiled, "train": fitted.seconds * share}
         facts = {
             "steps": steps,
             "batch_size": program.batch_size,
@@ -175,6 +178,7 @@ class Runner:
             if item.state == "damaged":
                 set_aside(self.out / record.path)
             records.write(self.out, record)
+            Checkpoints(item.run.checkpoints(self.cache)).clear()
         except OSError as error:
             remedy = "make room there, then give the same command again"
             raise UserError(f"the record {record.path} cannot be written ({error.strerror}); {remedy}") from None

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from statistics import fmean
 
 from benchmark.captions import caption, listed, notes
+from benchmark.comparison import Measure, Published, by_method, cells_of
 from benchmark.published import published
 from benchmark.scores import Entrant, Scores
-from benchmark.statistics import Summary
 from benchmark.table import Cell, Column, Row, Table, strongest
 
 __all__ = ["tables"]
-
-Published = Mapping[str, float]
-"""A paper's values by method."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A metric averaged over some data sets: one column of a table whose rows are methods."""
-
-    metric: str
-    column: Column
-    over: tuple[str, ...]
-    paper: Published = field(default_factory=dict)
-    compared: bool = True
-    """False for a floor, of which none is the best."""
 
 
 def tables(scores: Scores) -> list[Table]:
@@ -53,7 +37,7 @@ def structure(scores: Scores) -> Table:
         "Modularity and compactness (0 to 1, higher is better) of the weights of a linear regression on the slots: in "
         "the paper's form (ordinary least squares), std. (ridge on standardised slots), and of random weights."
     )
-    return _by_method("table1-structure", f"{lead} {_averaged(scores)}", scores, tuple(paper["compactness"]), measures)
+    return by_method("table1-structure", f"{lead} {_averaged(scores)}", scores, tuple(paper["compactness"]), measures)
 
 
 def ablation(scores: Scores) -> Table:
@@ -67,7 +51,7 @@ def ablation(scores: Scores) -> Table:
         ),
     ]
     lead = "SCN with its first loss only (scn-saliency) and with slot diversity (scn), in the paper's forms, on test."
-    return _by_method(
+    return by_method(
         "table2-ablation", f"{lead} {_averaged(scores)}", scores, tuple(paper["r2"]), measures, closed=True
     )
 
@@ -114,34 +98,10 @@ def _by_dataset(
 
     def cells(over: tuple[str, ...], theirs: Published) -> tuple[Cell, ...]:
         values = [scores.mean(entrant, over, metric) for entrant in entrants]
-        return _cells(entrants, values, strongest(values, compared, 2), theirs)
+        return cells_of(entrants, values, strongest(values, compared, 2), theirs)
 
     few = {dataset for (_, dataset, _), record in scores.runs.items() if record.data.get("few_test")}
     rows = [Row(d, cells((d,), paper.get(d, {})), mark="†" if d in few else "") for d in scores.datasets]
     mean = Row(f"mean of {len(rows)}", cells(scores.datasets, paper.get("", {})), summary=True)
     below = notes(scores) + (("† fewer than 200 test frames.",) if few else ())
     return Table(name, caption(lead, scores), "data set", columns, (*rows, mean), len(scores.seeds), below)
-
-
-def _by_method(
-    name: str, lead: str, scores: Scores, methods: tuple[str, ...], measures: Sequence[Measure], closed: bool = False
-) -> Table:
-    """A row a method, the paper's `methods` and all others (none where `closed`); the best of a column is bold."""
-    entrants = [entrant for entrant in scores.entrants(methods) if entrant.method in methods or not closed]
-    columns = []
-    for measure in measures:
-        compared = [measure.compared and entrant.role != "ceiling" for entrant in entrants]
-        values = [scores.mean(entrant, measure.over, measure.metric) for entrant in entrants]
-        best = strongest(values, compared, measure.column.decimals)
-        columns.append(_cells(entrants, values, best, measure.paper))
-    rows = tuple(Row(e.title, tuple(cells)) for e, cells in zip(entrants, zip(*columns, strict=True), strict=True))
-    heads = tuple(measure.column for measure in measures)
-    return Table(name, caption(lead, scores), "method", heads, rows, len(scores.seeds), notes(scores))
-
-
-def _cells(
-    entrants: Sequence[Entrant], values: Sequence[Summary | None], best: Sequence[bool], paper: Published
-) -> tuple[Cell, ...]:
-    """A paper's value belongs to the method as the paper has it, not to a variant of it."""
-    theirs = [None if entrant.variant else paper.get(entrant.method) for entrant in entrants]
-    return tuple(Cell(*parts) for parts in zip(values, theirs, best, strict=True))

@@ -93,20 +93,32 @@ class Scores:
         kept = set(datasets)
         return replace(self, runs={key: record for key, record in self.runs.items() if key[1] in kept})
 
-    def value(self, entrant: Entrant, dataset: str, seed: int, metric: str) -> float | None:
-        """The metric over the whole data set; None where the run is missing or failed or the metric undefined."""
-        record = self.runs.get((entrant, dataset, seed))
-        return _values(record).get(metric) if record else None
+    def value(
+        self, entrant: Entrant, dataset: str, seed: int, metric: str, target: str = "all", probe: str = ""
+    ) -> float | None:
+        """A metric of a target by a probe ("": whichever measures it), on test.
 
-    def mean(self, entrant: Entrant, datasets: Sequence[str], metric: str) -> Summary | None:
+        None where the run is missing or failed or the metric undefined.
+        """
+        record = self.runs.get((entrant, dataset, seed))
+        return _values(record, target, probe).get(metric) if record else None
+
+    def mean(
+        self, entrant: Entrant, datasets: Sequence[str], metric: str, target: str = "all", probe: str = ""
+    ) -> Summary | None:
         """Over seeds, of each seed's mean over the data sets; a seed that lacks one of them does not count."""
-        by_seed = ([self.value(entrant, dataset, seed, metric) for dataset in datasets] for seed in self.seeds)
+        what = (metric, target, probe)
+        by_seed = ([self.value(entrant, dataset, seed, *what) for dataset in datasets] for seed in self.seeds)
         complete = [[value for value in values if value is not None] for values in by_seed if None not in values]
         return summarise([fmean(values) for values in complete if values])
 
-    def possible(self, metric: str) -> tuple[str, ...]:
+    def possible(self, metric: str, target: str = "all", probe: str = "") -> tuple[str, ...]:
         """The data sets but those whose finished runs all leave the metric undefined."""
-        finished = [(dataset, _values(r).get(metric)) for (_, dataset, _), r in self.runs.items() if r.status == "ok"]
+        finished = [
+            (dataset, _values(record, target, probe).get(metric))
+            for (_, dataset, _), record in self.runs.items()
+            if record.status == "ok"
+        ]
         undefined = {dataset for dataset, _ in finished} - {dataset for dataset, value in finished if value is not None}
         return tuple(dataset for dataset in self.datasets if dataset not in undefined)
 
@@ -125,5 +137,9 @@ def _by_entrant(records: Sequence[Record], context: Context) -> dict[tuple[Entra
     return runs
 
 
-def _values(record: Record) -> dict[str, float | None]:
-    return {row["metric"]: row["value"] for row in record.metrics if row["target"] == "all" and row["split"] == "test"}
+def _values(record: Record, target: str, probe: str) -> dict[str, float | None]:
+    return {
+        row["metric"]: row["value"]
+        for row in record.metrics
+        if row["target"] == target and row["split"] == "test" and probe in ("", row["probe"])
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv as csv_format
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmark.statistics import Summary
@@ -16,11 +16,15 @@ DASH = "—"
 
 @dataclass(frozen=True)
 class Cell:
-    """Our value and the paper's; None where there is none. `best`: no other that may be called best beats it."""
+    """Our value and the paper's; None where there is none. `best`: no other that may be called best beats it.
+
+    `paper_se` is the standard error that the paper prints, if it does.
+    """
 
     ours: Summary | None = None
     paper: float | None = None
     best: bool = False
+    paper_se: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,24 +67,29 @@ def number(value: float | None, decimals: int) -> str:
     return text.lstrip("-") if float(text) == 0 else text
 
 
-def strongest(values: Sequence[Summary | None], eligible: Sequence[bool], decimals: int) -> list[bool]:
-    """Which of the eligible print the highest mean; none where there are not two to compare."""
+def strongest(
+    values: Sequence[Summary | None],
+    eligible: Sequence[bool],
+    decimals: int,
+    best: Callable[[Iterable[float]], float] = max,
+) -> list[bool]:
+    """Which of the eligible print the best mean, `max` or `min`; none where there are not two to compare."""
     printed = [
         float(number(value.mean, decimals)) if value and may else None
         for value, may in zip(values, eligible, strict=True)
     ]
     rivals = [value for value in printed if value is not None]
-    return [len(rivals) > 1 and value == max(rivals) for value in printed]
+    return [len(rivals) > 1 and value == best(rivals) for value in printed]
 
 
 def csv(table: Table) -> str:
-    """One line a cell, unrounded: our mean, standard error, n and Student's 95 % interval, and the paper's value."""
+    """One line a cell, unrounded: our mean, standard error, n Student's 95 % interval, the paper's value and error."""
     text = io.StringIO()
     lines = csv_format.writer(text, lineterminator="\n")
-    lines.writerow(["row", "column", "mean", "se", "n", "low95", "high95", "paper"])
+    lines.writerow(["row", "column", "mean", "se", "n", "low95", "high95", "paper", "paper_se"])
     for row in table.rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
             ours = [cell.ours.mean, cell.ours.se, cell.ours.n] if cell.ours else [None, None, 0]
             interval = (cell.ours.interval() if cell.ours else None) or (None, None)
-            lines.writerow([row.title, column.title, *ours, *interval, cell.paper])
+            lines.writerow([row.title, column.title, *ours, *interval, cell.paper, cell.paper_se])
     return text.getvalue()

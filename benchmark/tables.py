@@ -5,10 +5,10 @@ A pure function of the records: no wall times, no paths, so that the same record
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmark import latex, markdown, scn_tables
+from benchmark import colour_tables, latex, markdown, scn_tables, setcon_tables
 from benchmark.records import Record, write_atomically
 from benchmark.scores import Context, Scores
 from benchmark.table import Table, csv
@@ -17,10 +17,26 @@ __all__ = ["Context", "as_markdown", "build", "write_tables"]
 
 BARE = Context()
 
+Maker = Callable[[Scores], list[Table]]
+
+MAKERS: dict[str, tuple[Maker, ...]] = {
+    "atari": (scn_tables.tables,),
+    "synthetic": (setcon_tables.tables,),
+    "colours": (colour_tables.tables,),
+}
+"""Whose tables a suite gets; any other suite gets those of both papers for which it has the metrics."""
+
+EITHER: tuple[Maker, ...] = (setcon_tables.tables, scn_tables.tables)
+
 
 def build(records: Iterable[Record], context: Context) -> dict[str, list[Table]]:
     """All tables, by the (suite, budget) that they hold, as "atari-quick"."""
-    return {f"{scores.suite}-{scores.budget}": scn_tables.tables(scores) for scores in Scores.of(records, context)}
+    return {
+        f"{scores.suite}-{scores.budget}": [
+            table for make in MAKERS.get(scores.suite, EITHER) for table in make(scores)
+        ]
+        for scores in Scores.of(records, context)
+    }
 
 
 def write_tables(records: Iterable[Record], out: Path, context: Context = BARE) -> list[Path]:

@@ -17,6 +17,7 @@ import numpy as np
 import optax
 from flax import nnx
 
+from benchmark.checkpoints import Checkpoints
 from benchmark.machine import compile_
 from benchmark.types import Array, Data, Float, Key
 
@@ -33,12 +34,16 @@ class DivergedError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model, the curve of (step, mean loss since the point before) and what the training cost."""
+    """A trained model, the curve of (step, mean loss since the point before) and what the training cost.
+
+    `seconds` and `steps` are of this process, which may have gone on from a checkpoint.
+    """
 
     model: nnx.Module
     curve: list[list[float]]
     seconds: float
     steps: int
+    optimizer_state: Any = None
 
 
 @dataclass
@@ -52,27 +57,42 @@ class Kernel:
     flops: float | None = None
     _compiled: dict[Any, Any] = field(default_factory=dict)
 
-    def fit(self, model: nnx.Module, data: Data, steps: int, key: Key, on_step: OnStep = lambda i, x: None) -> Fitted:
-        """Train for `steps` steps. `on_step` gets the number of finished steps and the last loss.
+    def fit(
+        self,
+        model: nnx.Module,
+        data: Data,
+        steps: int,
+        key: Key,
+        on_step: OnStep = lambda step, loss: None,
+        checkpoints: Checkpoints | None = None,
+        optimizer_state: Any = None,
+    ) -> Fitted:
+        """Train for `steps` steps, from the newest of the checkpoints if there are any.
 
-        Raises DivergedError at the first step whose loss is not finite.
+        The `optimizer_state` of an earlier fit, which it uses up, lets the optimiser's averages go on; the key must be
+        another one. `on_step` gets the number of finished steps and the last loss. Raises DivergedError at the first step whose
+        loss is not finite.
         """
         graph, params, rest = split(model)
-        state = (params, rest, self.optimizer.init(params))
-        chunk = steps_per_call(steps)
-        losses: list[np.ndarray] = []
-        seconds = 0.0
-        for start in range(0, steps, chunk):
-            count = min(chunk, steps - start)
-            step = self._program(graph, count, state, data, key)
+        state = (params, rest, self.optimizer.init(params) if optimizer_state is None else optimizer_state)
+        done, losses = 0, np.full(steps, np.nan, np.float32)
+        if checkpoints:
+            done, state, losses = checkpoints.latest(state, losses)
+        chunk, seconds = steps_per_call(steps), 0.0
+        for start in range(done, steps, chunk):
+            end = min(start + chunk, steps)
+            program = self._program(graph, end - start, state, data, key)
             began = time.perf_counter()
-            state, loss = step(state, data, key, np.int32(start))
-            losses.append(np.asarray(loss))
+            state, loss = program(state, data, key, np.int32(start))
+            losses[start:end] = np.asarray(loss)
             seconds += time.perf_counter() - began
-            if not np.isfinite(losses[-1]).all():
-                raise DivergedError(f"the loss is {losses[-1][-1]} at step {start + count}")
-            on_step(start + count, float(losses[-1][-1]))
-        return Fitted(nnx.merge(graph, *state[:2]), _curve(losses), seconds, steps)
+            if not np.isfinite(losses[start:end]).all():
+                step = start + int(np.argmin(np.isfinite(losses[start:end])))
+                raise DivergedError(f"the loss is {losses[step]} at step {step + 1}")
+            on_step(end, float(losses[end - 1]))
+            if checkpoints:
+                checkpoints.offer(end, state, losses)
+        return Fitted(nnx.merge(graph, *state[:2]), _curve(losses), seconds, steps - done, state[2])
 
     def _program(self, graph: Any, count: int, state: Any, data: Data, key: Key) -> Any:
         """The compiled program that makes `count` steps."""
@@ -128,9 +148,8 @@ def adam(learning_rate: float, weight_decay: float = 0.0) -> optax.GradientTrans
     return optax.adamw(learning_rate, weight_decay=weight_decay)
 
 
-def _curve(losses: list[np.ndarray]) -> list[list[float]]:
+def _curve(losses: np.ndarray) -> list[list[float]]:
     """At most CURVE_POINTS points of (step, mean loss over the steps since the point before)."""
-    flat = np.concatenate(losses).astype(float) if losses else np.zeros(0)
-    parts = np.array_split(flat, min(CURVE_POINTS, len(flat)) or 1)
+    parts = np.array_split(losses.astype(float), min(CURVE_POINTS, len(losses)) or 1)
     ends = np.cumsum([len(part) for part in parts])
     return [[float(end), float(part.mean())] for end, part in zip(ends, parts, strict=True) if len(part)]

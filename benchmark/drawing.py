@@ -1,0 +1,130 @@
+"""What all figures share: sizes, colours that the colour-blind can tell apart, and files that are the same each time."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.records import Record, write_atomically
+from benchmark.scores import Entrant, Scores
+
+__all__ = ["COLUMN", "PAGE", "Draw", "Figure", "Look", "Read", "legend", "looks", "panels", "save", "style", "troubles"]
+
+Figure = Any  # matplotlib's; it is imported where it is used
+Axes = Any
+
+Read = Callable[[Record], Mapping[str, np.ndarray]]
+"""The arrays that lie beside a record; empty where there are none."""
+
+Draw = Callable[[Scores, Read], Iterator[tuple[str, Figure]]]
+"""Figures by name, as far as there is something to show."""
+
+COLUMN = 3.4
+"""Inches: a column of a two-column page."""
+
+PAGE = 6.9
+"""Inches: the width of its text."""
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.fontsize": 6.5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "pdf.fonttype": 42,
+}
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe & Ito 2008, without the yellow, which is too faint for a line."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a method is drawn in every figure of its suite."""
+
+    colour: str
+    marker: str
+    dash: str
+
+
+def looks(scores: Scores) -> dict[Entrant, Look]:
+    """One for each that ran; colour, marker and dash repeat at different places, so that many can be told apart."""
+    return {
+        entrant: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i // len(COLOURS) % len(DASHES)])
+        for i, entrant in enumerate(scores.entrants())
+    }
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Our settings, whatever the user's own are."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
+def panels(titles: Sequence[str], columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of `width` inches with a panel of `height` inches for each title, `columns` in a row."""
+    from matplotlib.figure import Figure as NewFigure
+
+    rows = math.ceil(len(titles) / columns)
+    figure = NewFigure(figsize=(width, rows * height + 0.5), layout="constrained")
+    axes = [figure.add_subplot(rows, columns, i + 1) for i in range(len(titles))]
+    for panel, title in zip(axes, titles, strict=True):
+        panel.set_title(title)
+    return figure, axes
+
+
+def legend(figure: Figure, handles: Mapping[str, Any], columns: int) -> None:
+    """Below all panels."""
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, handlelength=2.5)
+
+
+def troubles(scores: Scores, dataset: str) -> str:
+    """Which runs on a data set failed, in a line; "" if none did."""
+    failed = [
+        (entrant, seed)
+        for entrant in scores.entrants()
+        for seed in scores.seeds
+        if (record := scores.runs.get((entrant, dataset, seed))) and record.status == "failed"
+    ]
+    by_entrant = {entrant: [str(seed) for other, seed in failed if other == entrant] for entrant, _ in failed}
+    return "; ".join(f"failed: {entrant.title}, seed {', '.join(seeds)}" for entrant, seeds in by_entrant.items())
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write it as PNG and as PDF beside each other, without dates and versions: the same figure, the same bytes."""
+    kinds: dict[str, dict[str, Any]] = {
+        "png": {"dpi": 200, "metadata": {"Software": None}},
+        "pdf": {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}},
+    }
+    written = []
+    for ending, options in kinds.items():
+        content = io.BytesIO()
+        figure.savefig(content, format=ending, **options)
+        written.append(path.with_name(f"{path.name}.{ending}"))
+        write_atomically(written[-1], content.getvalue())
+    return written

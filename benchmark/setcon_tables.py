@@ -1,0 +1,197 @@
+"""The tables of Löwe et al. 2020, our values beside theirs: Table 1, appendix B.4, and Figures 2b and 5 in
+numbers.
+
+Errors are mean squared errors on [-1, 1] in units of 1e-2, ARI is in %, as the paper prints them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from benchmark.comparison import Measure, by_method, scaled
+from benchmark.published import published
+from benchmark.scores import Scores
+from benchmark.statistics import Summary, summarise
+from benchmark.table import Cell, Column, Row, Table
+
+__all__ = ["ERROR", "HORIZON", "UNITS", "tables"]
+
+HORIZON = ("s", "p1", "p2", "p3", "p4", "p5")
+"""Slots of the frame itself and predicted 1 to 5 steps ahead, the targets of the decoder's probes."""
+
+Maker = Callable[[Scores], Table | None]
+
+UNITS = "MSE on [-1, 1] in units of 1e-2, lower is better; ARI of the objects' pixels in %, higher is better"
+
+BOLD = "the lowest MSE, the highest of all else"
+
+ERROR: dict[str, Any] = {"scale": 100.0, "best": min}
+PERCENT: dict[str, Any] = {"scale": 100.0}
+
+
+def tables(scores: Scores) -> list[Table]:
+    """Those of each data set for which there is something to show."""
+    steps = (partial(steps_ahead, metric=metric) for metric in STEPS)
+    makers: tuple[Maker, ...] = (reconstruction, own_decoder, *steps, representation)
+    single = (scores.restricted((dataset,)) for dataset in scores.datasets)
+    return [table for one in single for make in makers if (table := make(one))]
+
+
+def reconstruction(scores: Scores) -> Table | None:
+    """Table 1: frames and masks from a decoder trained on the frozen slots."""
+    (dataset,) = scores.datasets
+    if dataset not in published("loewe2020") and not _measured(scores, "mse", ("s", "p1"), "decoder"):
+        return None
+    lead = (
+        f"Table 1 on {dataset}: frames decoded from the slots of a frame (s) and from those predicted one step ahead "
+        f"(p). {UNITS}, between decoder masks and objects. Ours: a decoder trained on frozen slots. The paper: trained "
+        "beside the method, mean ± standard error over 3 seeds."
+    )
+    return _table_1(f"table1-{dataset}", lead, scores, suffix="")
+
+
+def own_decoder(scores: Scores) -> Table | None:
+    """Table 1 with the decoders that methods trained for themselves, which is the paper's protocol."""
+    (dataset,) = scores.datasets
+    if not _measured(scores, "mse_own", ("s", "p1"), "decoder"):
+        return None
+    lead = (
+        f"As Table 1 on {dataset}, with the decoder that was trained together with the method. {UNITS}. The paper: "
+        "mean ± standard error over 3 seeds."
+    )
+    return _table_1(f"table1-own-decoder-{dataset}", lead, scores, suffix="_own")
+
+
+def _table_1(name: str, lead: str, scores: Scores, suffix: str) -> Table:
+    (dataset,) = scores.datasets
+    paper = published("loewe2020").get(dataset, {})
+    measures = []
+    for metric, printed, unit, decimals, how in (
+        ("mse", "mse", "MSE {} (1e-2)", 3, ERROR),
+        ("fg_ari", "ari", "ARI {} (%)", 1, PERCENT),
+    ):
+        for target, label in (("p1", "p"), ("s", "s")):
+            theirs = {m: row[f"{printed}_{label}"] for m, row in paper.items() if f"{printed}_{label}" in row}
+            measures.append(
+                Measure(
+                    metric + suffix,
+                    Column(unit.format(label), decimals, paper=bool(theirs)),
+                    (dataset,),
+                    {method: mean for method, (mean, _) in theirs.items()},
+                    target=target,
+                    probe="decoder",
+                    paper_se={method: se for method, (_, se) in theirs.items()},
+                    **how,
+                )
+            )
+    table = by_method(name, lead, scores, tuple(paper), measures, bold=BOLD)
+    return _with_b4(_with_colours(_with_undefined(table, scores), scores, "ARI s (%)"), paper)
+
+
+def _with_undefined(table: Table, scores: Scores) -> Table:
+    """Say why there is no ARI, if all decoders were measured and none has one."""
+    asked = _rows(scores, "fg_ari", ("s",), "decoder")
+    if not asked or _measured(scores, "fg_ari", ("s",), "decoder"):
+        return table
+    why = "ARI is undefined here: an object of one pixel cannot be torn apart."
+    return replace(table, notes=(*table.notes, why))
+
+
+def _with_b4(table: Table, paper: dict[str, Any]) -> Table:
+    if "setcon-random-init" not in paper:
+        return table
+    rows = tuple(replace(row, mark="†") if row.title == "setcon-random-init" else row for row in table.rows)
+    note = "† The paper's appendix B.4, which names no data set; its scale is that of this one."
+    return replace(table, rows=rows, notes=(*table.notes, note))
+
+
+def _with_colours(table: Table, scores: Scores, title: str) -> Table:
+    """A last row: how well the colours of the pixels alone tell the objects apart, in the column of that title."""
+    found = _by_colour(scores)
+    if found is None:
+        return table
+    cells = tuple(Cell(found if column.title == title else None) for column in table.columns)
+    note = "Colour k-means clusters the pixels of a frame by their colour: what masks are worth without a model."
+    yardstick = Row("colour k-means", cells, summary=True)
+    return replace(table, rows=(*table.rows, yardstick), notes=(*table.notes, note))
+
+
+def _by_colour(scores: Scores) -> Summary | None:
+    """It depends on the data, not on the method: the first run of each seed that has it stands for all."""
+    (dataset,) = scores.datasets
+    by_seed = (
+        (scores.value(e, dataset, seed, "fg_ari", "pixels", "colour-kmeans") for e in scores.entrants())
+        for seed in scores.seeds
+    )
+    values = [next((value for value in values if value is not None), None) for values in by_seed]
+    found = summarise([value for value in values if value is not None])
+    return scaled(found, 100.0) if found else None
+
+
+STEPS: dict[str, tuple[str, int, dict[str, Any], str]] = {
+    "mse": ("MSE on [-1, 1] in units of 1e-2", 3, ERROR, "the lowest"),
+    "fg_ari": ("ARI of the objects' pixels in %", 1, PERCENT, "the highest"),
+}
+
+
+def steps_ahead(scores: Scores, metric: str) -> Table | None:
+    """Figures 2b and 5: how fast predictions lose the frame."""
+    (dataset,) = scores.datasets
+    if not _measured(scores, metric, HORIZON, "decoder-rollout"):
+        return None
+    unit, decimals, how, bold = STEPS[metric]
+    measures = [
+        Measure(metric, Column(target, decimals), (dataset,), target=target, probe="decoder-rollout", **how)
+        for target in HORIZON
+    ]
+    lead = (
+        f"Figures 2b and 5 on {dataset}: {unit}, from the slots of a frame (s) and from those predicted 1 to 5 steps "
+        "ahead (p1 to p5), by a decoder trained on all of them; not the decoder of Table 1."
+    )
+    return by_method(f"steps-ahead-{metric.replace('_', '-')}-{dataset}", lead, scores, (), measures, bold=bold)
+
+
+def representation(scores: Scores) -> Table | None:
+    """What the slots and the encoder's own attention masks tell without a decoder."""
+    (dataset,) = scores.datasets
+    if not (_rows(scores, "r2", ("all",), "linear") or _rows(scores, "fg_ari", ("attention",), "masks")):
+        return None
+    linear = (
+        ("r2", "R²", 2),
+        ("r2_ridge", "R², std.", 2),
+        ("compactness", "compactness", 3),
+        ("compactness_std", "compactness, std.", 3),
+        ("modularity", "modularity", 3),
+        ("modularity_std", "modularity, std.", 3),
+    )
+    measures = [Measure(m, Column(title, decimals), (dataset,), probe="linear") for m, title, decimals in linear]
+    masks = (("mbo", "mBO (%)"), ("fg_ari", "ARI (%)"))
+    measures += [
+        Measure(metric, Column(title, 1), (dataset,), target="attention", probe="masks", **PERCENT)
+        for metric, title in masks
+    ]
+    lead = (
+        f"Slots on {dataset} without a decoder: a linear regression of the objects' coordinates on the slots, by "
+        "ordinary least squares and std. (ridge on standardised slots), and the encoder's own attention masks against "
+        "the objects (mBO and ARI). Higher is better."
+    )
+    table = by_method(f"slots-{dataset}", lead, scores, tuple(published("loewe2020").get(dataset, {})), measures)
+    return _with_colours(table, scores, "ARI (%)")
+
+
+def _rows(scores: Scores, metric: str, targets: Iterable[str], probe: str) -> list[float | None]:
+    """The values of all runs that were asked."""
+    wanted = {(probe, metric, target) for target in targets}
+    return [
+        row["value"]
+        for record in scores.runs.values()
+        for row in record.metrics
+        if (row["probe"], row["metric"], row["target"]) in wanted
+    ]
+
+
+def _measured(scores: Scores, metric: str, targets: Iterable[str], probe: str) -> bool:
+    return any(value is not None for value in _rows(scores, metric, targets, probe))

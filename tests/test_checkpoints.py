@@ -1,0 +1,102 @@
+"""A killed run goes on, with the numbers that it would have had."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from benchmark.checkpoints import Checkpoints
+from benchmark.training import Kernel
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Net(nnx.Module):
+    def __init__(self):
+        self.linear = nnx.Linear(3, 3, rngs=nnx.Rngs(0))
+        self.norm = nnx.BatchNorm(3, rngs=nnx.Rngs(0))
+
+
+def fit(checkpoints=None, stop_after=None):
+    def loss(model, batch, key):
+        noise = jax.random.normal(key, batch.shape)
+        return jnp.mean((model.norm(model.linear(batch)) - noise) ** 2), {}
+
+    def on_step(step, loss):
+        if step == stop_after:
+            raise KeyboardInterrupt
+
+    kernel = Kernel(loss, lambda data, key: jax.random.normal(key, (8, 3)), optax.adam(0.01))
+    return kernel.fit(Net(), {}, 12, jax.random.key(3), on_step, checkpoints)
+
+
+def test_a_run_that_goes_on_ends_with_the_same_bits_and_the_same_curve(tmp_path):
+    whole = fit()
+    with pytest.raises(KeyboardInterrupt):
+        fit(Checkpoints(tmp_path / "c", every=0), stop_after=7)
+    rest = fit(Checkpoints(tmp_path / "c", every=0))
+    assert rest.steps == 12 - 6 and rest.curve == whole.curve
+    jax.tree.map(np.testing.assert_array_equal, nnx.state(whole.model), nnx.state(rest.model))
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(Checkpoints(tmp_path / "c", every=0), stop_after=7)
+    newest = max((tmp_path / "c").iterdir(), key=lambda path: int(path.name) if path.name.isdigit() else -1)
+    for path in newest.rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    rest = fit(Checkpoints(tmp_path / "c", every=1e9))
+    assert rest.steps == 12 - 5 and rest.curve == fit().curve
+
+
+def test_short_runs_leave_no_checkpoint(tmp_path):
+    fit(Checkpoints(tmp_path / "c", every=3600))
+    assert not (tmp_path / "c").exists()
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = ["tests"]
+import tiny
+from benchmark import checkpoints
+from benchmark.command import main
+checkpoints.EVERY = 0.3
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_command_killed_in_the_middle_of_a_run_goes_on_and_gives_the_same_bits(tmp_path):
+    def start(name, steps=40):
+        command = [sys.executable, "-c", textwrap.dedent(SCRIPT), "--datasets", "tiny", "--methods", "scn", "--budget"]
+        command += ["smoke", "--set", f"training.steps={steps}", "--set", "training.frames_per_step=4"]
+        command += ["--keep-params", "--out", str(tmp_path / name)]
+        environment = os.environ | {"SLOTBENCH_CACHE": str(tmp_path / name / "cache")}
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+
+    def checkpointed():
+        return [p for p in (tmp_path / "killed").glob("cache/checkpoints/*/*/*/seed-0/*") if p.name.isdigit()]
+
+    killed = start("killed")
+    while not checkpointed() and killed.poll() is None:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert checkpointed() and not list((tmp_path / "killed").rglob("seed-0.json"))
+    for name in ("killed", "whole"):
+        process = start(name)
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+    both = [next((tmp_path / name).rglob("seed-0.parameters.npz")).read_bytes() for name in ("killed", "whole")]
+    assert both[0] == both[1]
+    assert not checkpointed()
