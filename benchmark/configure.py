@@ -127,9 +127,10 @@ class Configuration:
     def dataset(self, name: str) -> Dataset:
         """The configured data set: the budget's fields where it has such, the user's over them."""
         cls = datasets.entry(name)[0]
+        budget = {**self._budget().datasets.get("*", {}), **self._budget().datasets.get(name, {})}
         known = {f.name for f in fields(cls)}
-        budget = {key: value for key, value in self._budget().dataset.items() if key in known}
-        return datasets.create(name, **{**budget, **self._overrides("datasets", name, cls)})
+        fitting = {key: value for key, value in budget.items() if key in known}
+        return datasets.create(name, **{**fitting, **self._overrides("datasets", name, cls)})
 
     def probes(self) -> Mapping[str, Probe]:
         """The suite's probes, configured."""

@@ -15,7 +15,21 @@ import numpy as np
 from benchmark.records import Record, write_atomically
 from benchmark.scores import Entrant, Scores
 
-__all__ = ["COLUMN", "PAGE", "Draw", "Figure", "Look", "Read", "legend", "looks", "panels", "save", "style", "troubles"]
+__all__ = [
+    "COLUMN",
+    "PAGE",
+    "Axes",
+    "Draw",
+    "Figure",
+    "Look",
+    "Read",
+    "legend",
+    "looks",
+    "panels",
+    "save",
+    "style",
+    "troubles",
+]
 
 Figure = Any  # matplotlib's; it is imported where it is used
 Axes = Any
@@ -86,15 +100,15 @@ def style() -> Iterator[None]:
         yield
 
 
-def panels(titles: Sequence[str], columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+def panels(titles: Sequence[str], columns: int, width: float, height: float) -> tuple[Figure, dict[str, Axes]]:
     """A figure of `width` inches with a panel of `height` inches for each title, `columns` in a row."""
     from matplotlib.figure import Figure as NewFigure
 
     rows = math.ceil(len(titles) / columns)
     figure = NewFigure(figsize=(width, rows * height + 0.5), layout="constrained")
-    axes = [figure.add_subplot(rows, columns, i + 1) for i in range(len(titles))]
-    for panel, title in zip(axes, titles, strict=True):
-        panel.set_title(title)
+    axes = {title: figure.add_subplot(rows, columns, i + 1) for i, title in enumerate(titles)}
+    for title, panel in axes.items():
+        panel.set_title(title, loc="left")
     return figure, axes
 
 

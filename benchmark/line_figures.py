@@ -2,66 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from benchmark.colour_tables import Variant, variants
-from benchmark.comparison import scaled
-from benchmark.drawing import COLUMN, PAGE, Axes, Figure, Look, Read, legend, looks, panels, troubles
+from benchmark.drawing import COLUMN, PAGE, Axes, Figure, Read, legend, looks, panels, troubles
 from benchmark.scores import Entrant, Scores
 from benchmark.setcon_tables import HORIZON
 from benchmark.statistics import summarise
 
 __all__ = ["colours", "learning_curves", "steps_ahead"]
 
-Place = tuple[str, str, str, str]
-"""Data set, metric, target, probe: where the value of a point is."""
+LABELS = {"mse": "MSE (1e-2)", "fg_ari": "ARI (%)"}
 
-METRICS = {"mse": "MSE (1e-2)", "fg_ari": "ARI (%)"}
+RULES: dict[str, Callable[[Variant], bool]] = {
+    "4 slots": lambda variant: variant.num_slots == 4,
+    "one slot more than colours": lambda variant: variant.num_slots == variant.num_colours + 1,
+}
+"""How the paper chooses the number of slots, in Figure 6."""
+
+
+class Place(NamedTuple):
+    """Where the value of a point is."""
+
+    dataset: str
+    metric: str
+    target: str
+    probe: str
 
 
 def learning_curves(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     """The loss against steps, a panel a data set; losses of different methods are in different units."""
-    shown = [d for d in scores.datasets if any(r.curve for (_, dataset, _), r in scores.runs.items() if dataset == d)]
-    if not shown:
+    trained = {dataset for (_, dataset, _), record in scores.runs.items() if record.curve}
+    if not trained:
         return
-    wide = len(shown) > 4
-    figure, axes = panels(shown, 4 if wide else 1, PAGE if wide else COLUMN, 1.4 if wide else 1.7)
+    wide = len(trained) > 4
+    width, height, columns = (PAGE, 1.3, 4) if wide else (COLUMN, 1.7, 1)
+    figure, axes = panels(sorted(trained), columns, width, height)
     handles: dict[str, Any] = {}
-    for dataset, panel in zip(shown, axes, strict=True):
-        for entrant, look in looks(scores).items():
-            for seed in scores.seeds:
-                record = scores.runs.get((entrant, dataset, seed))
-                if record and record.curve:
-                    steps, losses = zip(*record.curve, strict=True)
-                    (line,) = panel.plot(steps, losses, color=look.colour, ls=look.dash, lw=0.8, alpha=0.8)
-                    handles.setdefault(entrant.title, line)
+    for dataset, panel in axes.items():
+        handles = _curves(panel, scores, dataset) | handles
         _logarithmic(panel)
-        _say(panel, troubles(scores, dataset))
+        panel.set_title(troubles(scores, dataset), loc="right", fontsize=5, color="0.3")
     figure.supxlabel("training steps", fontsize=7)
-    figure.supylabel("loss, each method's own; a line a seed", fontsize=7)
+    figure.supylabel("loss (each method's own), a line a seed", fontsize=7)
     legend(figure, handles, 5 if wide else 3)
     yield "learning-curves", figure
 
 
+def _curves(panel: Axes, scores: Scores, dataset: str) -> dict[str, Any]:
+    handles = {}
+    for entrant, look in looks(scores).items():
+        for seed in scores.seeds:
+            record = scores.runs.get((entrant, dataset, seed))
+            if record and record.curve:
+                steps, losses = zip(*record.curve, strict=True)
+                handles[entrant.title] = panel.plot(steps, losses, color=look.colour, ls=look.dash, lw=0.8)[0]
+    return handles
+
+
 def steps_ahead(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
-    """Figures 2b and 5: the decoder's error, and its masks' ARI, against how many steps ahead slots are predicted."""
-    for metric, label in METRICS.items():
-        shown = [d for d in scores.datasets if any(_point(scores, e, (d, metric, target, ROLLOUT)) for e in scores.entrants() for target in HORIZON)]
+    """Figures 2b and 5: the error of the decoder, and the ARI of its masks, against the steps that were predicted."""
+    for metric, label in LABELS.items():
+        places = {
+            dataset: {steps: Place(dataset, metric, target, "decoder-rollout") for steps, target in enumerate(HORIZON)}
+            for dataset in scores.datasets
+        }
+        shown = [dataset for dataset in places if _any(scores, places[dataset])]
         if not shown:
             continue
-        figure, axes = panels(shown, 1, COLUMN, 2.0)
+        figure, axes = panels(shown, 1, COLUMN, 1.9)
         handles: dict[str, Any] = {}
-        for dataset, panel in zip(shown, axes, strict=True):
-            places = {ahead: (dataset, metric, target, ROLLOUT) for ahead, target in enumerate(HORIZON)}
-            handles = _lines(panel, scores, places) | handles
+        for dataset, panel in axes.items():
+            handles = _lines(panel, scores, places[dataset]) | handles
             panel.set_ylabel(label)
-            _say(panel, troubles(scores, dataset))
+            panel.set_title(troubles(scores, dataset), loc="right", fontsize=5, color="0.3")
             if metric == "mse":
                 _logarithmic(panel)
-        axes[-1].set_xlabel("steps ahead (0: slots of the frame itself)")
+        axes[shown[-1]].set_xlabel("steps ahead (0: the slots of the frame itself)")
         legend(figure, handles, 3)
         yield f"steps-ahead-{metric.replace('_', '-')}", figure
 
 
-ROLLOUT = "decoder-rollout"
+def colours(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
+    """Figure 6: the error against the number of colours, for each of the paper's rules for the number of slots."""
+    places = {
+        f"{label}, {rule}": {
+            variant.num_colours: Place(dataset, "mse", target, "decoder")
+            for dataset, variant in variants(scores).items()
+            if holds(variant)
+        }
+        for target, label in (("s", "MSE s"), ("p1", "MSE p"))
+        for rule, holds in RULES.items()
+    }
+    shown = [title for title, points in places.items() if _any(scores, points)]
+    if not shown:
+        return
+    figure, axes = panels(shown, 2, COLUMN, 1.6)
+    handles: dict[str, Any] = {}
+    for title, panel in axes.items():
+        handles = _lines(panel, scores, places[title]) | handles
+        panel.set_xticks(sorted(places[title]))
+        _logarithmic(panel)
+    figure.supxlabel("colours (objects)", fontsize=7)
+    figure.supylabel(LABELS["mse"], fontsize=7)
+    legend(figure, handles, 3)
+    yield "figure6-colours", figure
+
+
+def _any(scores: Scores, points: Mapping[int, Place]) -> bool:
+    return any(
+        _value(scores, e, seed, p) is not None for e in looks(scores) for seed in scores.seeds for p in points.values()
+    )
+
+
+def _value(scores: Scores, entrant: Entrant, seed: int, place: Place) -> float | None:
+    """In units of 1e-2, or in %."""
+    dataset, *what = place
+    value = scores.value(entrant, dataset, seed, *what)
+    return None if value is None else 100 * value
+
+
+def _lines(panel: Axes, scores: Scores, points: Mapping[int, Place]) -> dict[str, Any]:
+    """A thin line a seed, the mean over seeds with a band of its standard error; returns the means' handles."""
+    handles = {}
+    for entrant, look in looks(scores).items():
+        means, low, high = {}, {}, {}
+        for seed in scores.seeds:
+            single = {
+                x: value for x, p in sorted(points.items()) if (value := _value(scores, entrant, seed, p)) is not None
+            }
+            panel.plot([*single], [*single.values()], color=look.colour, lw=0.4, alpha=0.6, marker=".", ms=1.5)
+        for x, place in sorted(points.items()):
+            values = [_value(scores, entrant, seed, place) for seed in scores.seeds]
+            found = summarise([value for value in values if value is not None])
+            if found:
+                means[x], error = found.mean, found.se or 0.0
+                low[x], high[x] = max(found.mean - error, found.mean / 10), found.mean + error
+        if means:
+            line = {"color": look.colour, "ls": look.dash, "marker": look.marker}
+            handles[entrant.title] = panel.plot([*means], [*means.values()], **line)[0]
+            panel.fill_between([*means], [*low.values()], [*high.values()], color=look.colour, alpha=0.15, lw=0)
+    return handles
+
+
+def _logarithmic(panel: Axes) -> None:
+    """Where every value is above 0."""
+    values = [float(y) for line in panel.get_lines() for y in line.get_ydata()]
+    if values and min(values) > 0:
+        panel.set_yscale("log")

@@ -54,6 +54,21 @@ class Remaining:
         return pace * sum(self.left.values())
 
 
+class Pace:
+    """Time left of a run, from the steps since the first one that was heard of: compiling is not counted."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.began = steps, time.monotonic()
+        self._first: tuple[int, float] | None = None
+
+    def left(self, done: int) -> str:
+        """In words; "?" while nothing is known."""
+        now = time.monotonic()
+        self._first = self._first or (done, now)
+        step, since = self._first
+        return duration((now - since) / (done - step) * (self.steps - done)) if done > step else "?"
+
+
 def duration(seconds: float) -> str:
     """Seconds as people say them: 45 s, 12 min, 3.5 h, 2.1 days."""
     for unit, size, least in (("days", 86400, 2 * 86400), ("h", 3600, 2 * 3600), ("min", 60, 120)):
@@ -67,7 +82,7 @@ class PlainProgress:
 
     def __init__(self, estimates: Mapping[Path, float]) -> None:
         self.remaining = Remaining(estimates)
-        self._steps, self._began, self._spoke, self._name = 0, 0.0, 0.0, ""
+        self._pace, self._spoke, self._name = Pace(0), 0.0, ""
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -79,16 +94,14 @@ class PlainProgress:
         print(text, flush=True)
 
     def run_started(self, run: Run) -> None:
-        self._steps = run.training.steps
-        self._began = self._spoke = time.monotonic()
+        self._pace, self._spoke = Pace(run.training.steps), time.monotonic()
         self._name = f"{run.dataset_name}, {run.method_name}, seed {run.seed}"
 
     def step(self, done: int, loss: float) -> None:
-        now = time.monotonic()
-        if now - self._spoke >= LINE_EVERY:
-            self._spoke = now
-            left = duration((now - self._began) / done * (self._steps - done))
-            print(f"    {self._name}: step {done}/{self._steps}, loss {loss:.4g}, {left} left", flush=True)
+        left = self._pace.left(done)
+        if time.monotonic() - self._spoke >= LINE_EVERY:
+            self._spoke = time.monotonic()
+            print(f"    {self._name}: step {done}/{self._pace.steps}, loss {loss:.4g}, {left} left", flush=True)
 
     def stage(self, name: str) -> None:
         pass
@@ -96,7 +109,7 @@ class PlainProgress:
     def run_finished(self, record: Record) -> None:
         self.remaining.finish(record.path)
         end = f"loss {record.curve[-1][1]:.4g}" if record.curve else record.reason or record.status
-        took = duration(time.monotonic() - self._began)
+        took = duration(time.monotonic() - self._pace.began)
         left = duration(self.remaining.seconds())
         count = f"[{self.remaining.done}/{self.remaining.total}]"
         print(f"{count} {self._name}: {record.status}, {end}, took {took}; {left} left in all", flush=True)
@@ -119,21 +132,19 @@ class LiveProgress:
         )
         self.grid = self.bars.add_task("all runs", total=len(estimates), detail="")
         self.run = self.bars.add_task("", total=1, detail="", visible=False)
-        self._name, self._began, self._steps = "", 0.0, 0
+        self._pace, self._name = Pace(0), ""
 
     def note(self, text: str) -> None:
         self.bars.update(self.grid, detail=text)
 
     def run_started(self, run: Run) -> None:
-        self._name, self._began, self._steps = f"{run.dataset_name} {run.method_name}", time.monotonic(), 0
+        self._pace, self._name = Pace(run.training.steps), f"{run.dataset_name} {run.method_name}"
         self.bars.reset(
             self.run, total=run.training.steps, description=self._name, detail=f"seed {run.seed}", visible=True
         )
 
     def step(self, done: int, loss: float) -> None:
-        task = self.bars.tasks[self.run]
-        left = duration((time.monotonic() - self._began) / done * ((task.total or 0) - done))
-        self.bars.update(self.run, completed=done, detail=f"loss {loss:.4g}, {left} left")
+        self.bars.update(self.run, completed=done, detail=f"loss {loss:.4g}, {self._pace.left(done)} left")
 
     def stage(self, name: str) -> None:
         self.bars.update(self.run, detail=name)

@@ -138,6 +138,7 @@ class Runner:
         """The trained model, its parameters kept, and the record of its training."""
         kernel, steps = program.kernel, run.training.steps if run.trained.trains else 0
         compiled = kernel.compile_seconds
+        self.progress.stage("compiling")
         checkpoints = Checkpoints(run.checkpoints(self.cache))
         fitted = kernel.fit(model, loaded.splits.train.data, steps, key, self.progress.step, checkpoints)
         share = steps / fitted.steps if fitted.steps else 1.0  # of a run that went on, time as if it had not stopped

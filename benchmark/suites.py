@@ -37,12 +37,12 @@ class Training:
 class Budget:
     """What a suite spends on training; `special` are the data sets that need another amount.
 
-    `dataset` holds fields that it sets on the data sets that have them, `probes` fields for probes by name.
+    `datasets` and `probes` hold the fields that it sets, by name; "*" stands for every data set of the suite.
     """
 
     training: Training
     special: dict[str, Training] = field(default_factory=dict)
-    dataset: dict[str, Any] = field(default_factory=dict)
+    datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
     probes: dict[str, dict[str, Any]] = field(default_factory=dict)
     meaningful: bool = True
     """False for a plumbing test whose numbers mean nothing."""
@@ -93,12 +93,12 @@ SUITES: dict[str, Suite] = {
         budgets={
             "smoke": Budget(
                 Training(steps=6, frames_per_step=32),
-                dataset={"train_frames": 1_500, "probe_frames": 1_500, "max_episode_steps": 30},
+                datasets={"*": {"train_frames": 1_500, "probe_frames": 1_500, "max_episode_steps": 30}},
                 meaningful=False,
             ),
             "quick": Budget(
                 Training(steps=400, frames_per_step=128),
-                dataset={"train_frames": 10_000, "probe_frames": 10_000, "max_episode_steps": 200},
+                datasets={"*": {"train_frames": 10_000, "probe_frames": 10_000, "max_episode_steps": 200}},
             ),
             # 100 epochs of 100,000 pairs in batches of 128; the data sets' own defaults are the paper's.
             "paper": Budget(Training(steps=78_125, frames_per_step=256)),

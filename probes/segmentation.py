@@ -1,6 +1,6 @@
 """How well segments match the objects of a frame: FG-ARI and mBO, each with whether it is defined."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,10 +57,11 @@ def _overlaps(truth: Int[np.ndarray, "*b n"], segments: Int[np.ndarray, "*b n"])
     return counts.reshape(*truth.shape[:-1], labels, slots)
 
 
-def _pairs(counts: np.ndarray) -> np.ndarray:
+# NumPy's sums over a single frame are scalars, hence Any.
+def _pairs(counts: Any) -> Any:
     return counts * (counts - 1) // 2
 
 
-def _ratio(above: np.ndarray, below: np.ndarray, defined: np.ndarray) -> Scores:
+def _ratio(above: Any, below: Any, defined: Any) -> Scores:
     values = np.divide(above, below, out=np.full(np.shape(below), np.nan), where=defined)
-    return Scores(values, np.asarray(defined))
+    return Scores(np.asarray(values), np.asarray(defined))

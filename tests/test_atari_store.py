@@ -1,0 +1,165 @@
+"""The cache of collected games: verified at each reading, mended where damaged, shared between processes."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.errors import UserError
+from datasets import atari_collect, atari_shards, atari_store
+from datasets.atari_shards import Recipe
+
+RECIPE = Recipe("pong", "pong", train_frames=250, probe_frames=120, max_episode_steps=40, seed=0)
+
+
+def quiet(line):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(atari_shards, "SHARD_FRAMES", 100)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """A complete collection of three train and two probe shards."""
+    atari_store.load(RECIPE, tmp_path, quiet)
+    return tmp_path
+
+
+def _shards(cache):
+    return sorted(RECIPE.folder(cache).glob("*.zst"))
+
+
+def test_a_collection_holds_the_frames_that_were_asked_for(cache):
+    collection, version = atari_store.load(RECIPE, cache, quiet)
+    assert collection.train.frames.shape == (250, 210, 160)
+    assert collection.probe.frames.shape == (120, 210, 160)
+    assert collection.train.ram.shape == (250, 128)
+    assert [path.name for path in _shards(cache)] == [f"probe-00{i}.zst" for i in "01"] + [
+        f"train-00{i}.zst" for i in "012"
+    ]
+    assert version == json.loads((RECIPE.folder(cache) / "manifest.json").read_text())["ale_py"]
+
+
+def test_train_and_probe_frames_come_from_different_play(cache):
+    collection, _ = atari_store.load(RECIPE, cache, quiet)
+    assert (collection.train.actions[:120] != collection.probe.actions).any()
+    assert (collection.train.ram[:120] != collection.probe.ram).any(1).mean() > 0.9
+
+
+def test_the_same_recipe_gives_the_same_hash_and_another_seed_another(cache, tmp_path_factory):
+    first, _ = atari_store.load(RECIPE, cache, quiet)
+    again, _ = atari_store.load(RECIPE, tmp_path_factory.mktemp("again"), quiet)
+    other, _ = atari_store.load(replace(RECIPE, seed=1), cache, quiet)
+    assert first.sha256 == again.sha256 != other.sha256
+    np.testing.assert_array_equal(first.train.frames, again.train.frames)
+
+
+def test_a_second_reading_collects_nothing(cache, monkeypatch):
+    monkeypatch.setattr(atari_store, "_collect", None)
+    said = []
+    atari_store.load(RECIPE, cache, said.append)
+    assert not said
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "missing"])
+def test_a_damaged_shard_is_collected_again_with_the_same_content(cache, damage):
+    before, _ = atari_store.load(RECIPE, cache, quiet)
+    path = _shards(cache)[3]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 4
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(content if damage == "flip" else content[:-1])
+    said = []
+    after, _ = atari_store.load(RECIPE, cache, said.append)
+    assert after.sha256 == before.sha256
+    np.testing.assert_array_equal(after.train.frames, before.train.frames)
+    assert "pong: collected 83 of 83 frames" in said
+    if damage != "missing":
+        assert f"pong: {path.name} is damaged; collecting it again" in said
+
+
+def test_what_was_finished_before_a_kill_is_kept(cache):
+    folder, before = RECIPE.folder(cache), {path: path.stat().st_mtime_ns for path in _shards(cache)}
+    (folder / "manifest.json").unlink()
+    (folder / "train-002.zst").unlink()
+    (folder / ".train-002.zst.1.tmp").write_bytes(b"half")
+    said = []
+    atari_store.load(RECIPE, cache, said.append)
+    assert said == ["pong: collected 84 of 84 frames"]
+    after = {path: path.stat().st_mtime_ns for path in _shards(cache)}
+    assert [path.name for path in after if after[path] != before[path]] == ["train-002.zst"]
+    assert not list(folder.glob(".*.tmp"))
+    assert (folder / "manifest.json").exists()
+
+
+def test_a_damaged_manifest_is_written_again(cache):
+    path = RECIPE.folder(cache) / "manifest.json"
+    content = path.read_text()
+    path.write_text(content.replace('"seed": 0', '"seed": 1'))
+    atari_store.load(RECIPE, cache, quiet)
+    assert path.read_text() == content
+
+
+def test_frames_unlike_the_manifest_name_both_versions_of_ale_py(cache):
+    folder = RECIPE.folder(cache)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["checksum"]
+    manifest["sha256"]["train-001.zst"] = "0" * 64
+    atari_store._write_manifest(RECIPE, folder, {**manifest, "ale_py": "0.1.2"})
+    with pytest.raises(UserError, match=r"other frames than ale-py 0\.1\.2.*delete"):
+        atari_store.load(RECIPE, cache, quiet)
+
+
+def test_of_two_processes_one_collects(tmp_path):
+    script = """
+import sys, pathlib
+from datasets import atari_store, atari_shards
+recipe = atari_shards.Recipe("pong", "pong", 250, 120, 40, 0)
+collection, _ = atari_store.load(recipe, pathlib.Path(sys.argv[1]), lambda line: print(line, file=sys.stderr))
+print(collection.sha256)
+"""
+    command, root = [sys.executable, "-c", script, str(tmp_path)], Path(__file__).parents[1]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": root}
+    results = [process.communicate() for process in [subprocess.Popen(command, **pipes) for _ in range(2)]]
+    assert results[0][0] == results[1][0] != ""
+    assert sorted(bool(said) for _, said in results) == [False, True]
+
+
+def test_no_shard_is_missing_only_once_all_are_there(cache, tmp_path_factory):
+    assert atari_store.absent(RECIPE, cache) == []
+    assert sum(job.frames for job in atari_store.absent(RECIPE, tmp_path_factory.mktemp("empty"))) == 370
+
+
+def test_a_missing_rom_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"pong: ale-py .* has no ROM 'no_such_game'.*pip install"):
+        atari_store.load(replace(RECIPE, rom="no_such_game"), tmp_path, quiet)
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_room_needed(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write pong to .*: Not a directory; it needs up to 1 MB"):
+        atari_store.load(RECIPE, tmp_path / "file", quiet)
+
+
+def test_a_full_disk_is_named_with_the_room_needed(tmp_path, monkeypatch):
+    worker = tmp_path / "worker.py"
+    worker.write_text("print('failed No space left on device')")
+    monkeypatch.setattr(atari_collect, "__file__", str(worker))
+    with pytest.raises(UserError, match=r"No space left on device; it needs up to 1 MB"):
+        atari_store.load(RECIPE, tmp_path, quiet)
+
+
+def test_frames_lie_where_jax_can_use_them_without_a_copy(cache):
+    import jax
+
+    frames = atari_store.load(RECIPE, cache, quiet)[0].train.frames
+    assert jax.device_put(frames, jax.devices("cpu")[0]).unsafe_buffer_pointer() == frames.ctypes.data
