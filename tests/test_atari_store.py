@@ -61,6 +61,28 @@ def test_the_same_recipe_gives_the_same_hash_and_another_seed_another(cache, tmp
     np.testing.assert_array_equal(first.train.frames, again.train.frames)
 
 
+def test_shards_with_colours_of_their_own_come_into_one_palette(tmp_path):
+    recipe = replace(RECIPE, game="yarsrevenge", rom="yars_revenge", train_frames=180)
+    collection, _ = atari_store.load(recipe, tmp_path, quiet)
+    rgb, start = collection.palettes[collection.train.banks[:, None, None], collection.train.frames], 0
+    for job in recipe.jobs("train", recipe.folder(tmp_path)):
+        arrays = [np.empty(shape, np.uint8) for shape in ((90, 210, 160), (90, 128), (90,), (90,), (90,))]
+        banks, _ = atari_shards.read_shard(Path(job.path), tuple(arrays))
+        assert len(banks) == 1
+        own = np.concatenate([collection.palettes[0, :128], banks[0]])
+        np.testing.assert_array_equal(rgb[start : start + 90], own[arrays[0]])
+        start += 90
+
+
+def test_banks_of_shards_are_gathered_into_as_few_as_hold_them():
+    banks = atari_shards._Banks()
+    first, second, third = list(range(1, 101)), list(range(101, 181)), list(range(20, 0, -1))
+    assert [banks.add(colours)[0] for colours in (first, second, third)] == [0, 1, 0]
+    number, codes = banks.add(third)
+    assert (banks.palettes()[number][codes[128:148]] == third).all()
+    assert (codes[:128] == np.arange(128)).all()
+
+
 def test_a_second_reading_collects_nothing(cache, monkeypatch):
     monkeypatch.setattr(atari_store, "_collect", None)
     said = []
