@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import numpy as np
 
-
 EVERY = 60.0
 """Seconds between two checkpoints of a run."""
 

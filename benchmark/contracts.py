@@ -130,7 +130,10 @@ class Dataset(ABC):
         """
 
     def missing(self, cache: Path) -> tuple[int, int]:
-        """(bytes of disk, emulator or generator steps) that `load` still has to spend; (0, 0) when all is there."""
+        """(bytes of disk, raw emulator frames) that `load` still has to spend; (0, 0) when all is there.
+
+        Raises UserError when they cannot be had.
+        """
         return 0, 0
 
 

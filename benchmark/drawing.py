@@ -1,4 +1,4 @@
-"""What all figures share: sizes, colours that the colour-blind can tell apart, and files that are the same each time."""
+"""What all figures share: sizes, colours that the colour-blind can tell apart, files that are the same each time."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ __all__ = [
     "Look",
     "Read",
     "legend",
+    "logarithmic",
     "looks",
     "panels",
     "save",
@@ -46,7 +47,7 @@ COLUMN = 3.4
 PAGE = 6.9
 """Inches: the width of its text."""
 
-STYLE = {
+SETTINGS: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 7,
     "axes.titlesize": 7,
@@ -54,15 +55,17 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "0.9",
     "grid.linewidth": 0.5,
     "legend.frameon": False,
-    "legend.fontsize": 6.5,
+    "legend.fontsize": 6,
     "lines.linewidth": 1.2,
     "lines.markersize": 3.5,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "pdf.fonttype": 42,
+    "text.parse_math": False,  # names are printed as they are, "$" included
 }
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -96,7 +99,7 @@ def style() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+        matplotlib.rcParams.update(SETTINGS)
         yield
 
 
@@ -105,7 +108,7 @@ def panels(titles: Sequence[str], columns: int, width: float, height: float) -> 
     from matplotlib.figure import Figure as NewFigure
 
     rows = math.ceil(len(titles) / columns)
-    figure = NewFigure(figsize=(width, rows * height + 0.5), layout="constrained")
+    figure = NewFigure(figsize=(width, rows * height + 0.3), layout="constrained")
     axes = {title: figure.add_subplot(rows, columns, i + 1) for i, title in enumerate(titles)}
     for title, panel in axes.items():
         panel.set_title(title, loc="left")
@@ -113,8 +116,23 @@ def panels(titles: Sequence[str], columns: int, width: float, height: float) -> 
 
 
 def legend(figure: Figure, handles: Mapping[str, Any], columns: int) -> None:
-    """Below all panels."""
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, handlelength=2.5)
+    """Below all panels, which keep their height."""
+    figure.set_figheight(figure.get_figheight() + 0.14 * math.ceil(len(handles) / columns))
+    where = {"loc": "outside lower center", "ncols": columns, "columnspacing": 1.5}
+    figure.legend(list(handles.values()), list(handles), **where)
+
+
+def logarithmic(panel: Axes) -> None:
+    """Make the y axis so, where every value is above 0."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    values = [float(y) for line in panel.get_lines() for y in line.get_ydata()]
+    if not values or min(values) <= 0:
+        return
+    panel.set_yscale("log")
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())
 
 
 def troubles(scores: Scores, dataset: str) -> str:

@@ -17,8 +17,8 @@ SECONDS_PER_PIXEL = 5e-8
 """Training cost of one input value, first guess: NatureCNN on 2 cores."""
 OVERHEAD = 10.0
 """Seconds a run spends on compiling, freezing and probing, first guess."""
-COLLECT_RATE = 1_500.0
-"""Emulator steps a second and core, first guess."""
+COLLECT_RATE = 6_000.0
+"""Raw emulator frames a second and core, first guess."""
 REMEMBERED = 2_000
 
 

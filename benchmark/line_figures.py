@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from benchmark.colour_tables import Variant, variants
-from benchmark.drawing import COLUMN, PAGE, Axes, Figure, Read, legend, looks, panels, troubles
+from benchmark.drawing import COLUMN, PAGE, Axes, Figure, Read, legend, logarithmic, looks, panels, troubles
 from benchmark.scores import Entrant, Scores
 from benchmark.setcon_tables import HORIZON
 from benchmark.statistics import summarise
@@ -17,7 +17,7 @@ LABELS = {"mse": "MSE (1e-2)", "fg_ari": "ARI (%)"}
 
 RULES: dict[str, Callable[[Variant], bool]] = {
     "4 slots": lambda variant: variant.num_slots == 4,
-    "one slot more than colours": lambda variant: variant.num_slots == variant.num_colours + 1,
+    "colours + 1 slots": lambda variant: variant.num_slots == variant.num_colours + 1,
 }
 """How the paper chooses the number of slots, in Figure 6."""
 
@@ -42,11 +42,12 @@ def learning_curves(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     handles: dict[str, Any] = {}
     for dataset, panel in axes.items():
         handles = _curves(panel, scores, dataset) | handles
-        _logarithmic(panel)
+        logarithmic(panel)
         panel.set_title(troubles(scores, dataset), loc="right", fontsize=5, color="0.3")
-    figure.supxlabel("training steps", fontsize=7)
+    for panel in [*axes.values()][-columns:]:
+        panel.set_xlabel("training steps")
     figure.supylabel("loss (each method's own), a line a seed", fontsize=7)
-    legend(figure, handles, 5 if wide else 3)
+    legend(figure, handles, 5 if wide else 2)
     yield "learning-curves", figure
 
 
@@ -78,9 +79,9 @@ def steps_ahead(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
             panel.set_ylabel(label)
             panel.set_title(troubles(scores, dataset), loc="right", fontsize=5, color="0.3")
             if metric == "mse":
-                _logarithmic(panel)
+                logarithmic(panel)
         axes[shown[-1]].set_xlabel("steps ahead (0: the slots of the frame itself)")
-        legend(figure, handles, 3)
+        legend(figure, handles, 2)
         yield f"steps-ahead-{metric.replace('_', '-')}", figure
 
 
@@ -103,10 +104,11 @@ def colours(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     for title, panel in axes.items():
         handles = _lines(panel, scores, places[title]) | handles
         panel.set_xticks(sorted(places[title]))
-        _logarithmic(panel)
-    figure.supxlabel("colours (objects)", fontsize=7)
+        logarithmic(panel)
+    for panel in [*axes.values()][-2:]:
+        panel.set_xlabel("colours (objects)")
     figure.supylabel(LABELS["mse"], fontsize=7)
-    legend(figure, handles, 3)
+    legend(figure, handles, 2)
     yield "figure6-colours", figure
 
 
@@ -144,10 +146,3 @@ def _lines(panel: Axes, scores: Scores, points: Mapping[int, Place]) -> dict[str
             handles[entrant.title] = panel.plot([*means], [*means.values()], **line)[0]
             panel.fill_between([*means], [*low.values()], [*high.values()], color=look.colour, alpha=0.15, lw=0)
     return handles
-
-
-def _logarithmic(panel: Axes) -> None:
-    """Where every value is above 0."""
-    values = [float(y) for line in panel.get_lines() for y in line.get_ydata()]
-    if values and min(values) > 0:
-        panel.set_yscale("log")

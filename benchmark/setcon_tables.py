@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmark.comparison import Measure, by_method, scaled
 from benchmark.published import published
-from benchmark.scores import Scores
+from benchmark.scores import Entrant, Scores
 from benchmark.statistics import Summary, summarise
 from benchmark.table import Cell, Column, Row, Table
 
@@ -28,6 +28,13 @@ UNITS = "MSE on [-1, 1] in units of 1e-2, lower is better; ARI of the objects' p
 
 BOLD = "the lowest MSE, the highest of all else"
 
+BY_COLOUR = "Colour k-means clusters the pixels of a frame by their colours: what masks are worth without a model."
+
+WITHOUT_MODEL = (
+    "Last rows: what is reached without a model, by the frame before, by the mean of the training frames, and by "
+    "clustering the pixels of a frame by their colours."
+)
+
 ERROR: dict[str, Any] = {"scale": 100.0, "best": min}
 PERCENT: dict[str, Any] = {"scale": 100.0}
 
@@ -35,7 +42,7 @@ PERCENT: dict[str, Any] = {"scale": 100.0}
 def tables(scores: Scores) -> list[Table]:
     """Those of each data set for which there is something to show."""
     steps = (partial(steps_ahead, metric=metric) for metric in STEPS)
-    makers: tuple[Maker, ...] = (reconstruction, own_decoder, *steps, representation)
+    makers: tuple[Maker, ...] = (reconstruction, own_decoder, *steps, masks, linear)
     single = (scores.restricted((dataset,)) for dataset in scores.datasets)
     return [table for one in single for make in makers if (table := make(one))]
 
@@ -88,7 +95,12 @@ def _table_1(name: str, lead: str, scores: Scores, suffix: str) -> Table:
                 )
             )
     table = by_method(name, lead, scores, tuple(paper), measures, bold=BOLD)
-    return _with_b4(_with_colours(_with_undefined(table, scores), scores, "ARI s (%)"), paper)
+    yardsticks = {
+        "previous frame": ("MSE p (1e-2)", _painted(scores, "previous_frame_mse")),
+        "mean frame": ("MSE s (1e-2)", _painted(scores, "mean_image_mse")),
+        "colour k-means": ("ARI s (%)", _by_colour(scores)),
+    }
+    return _with_yardsticks(_with_b4(_with_undefined(table, scores), paper), yardsticks, WITHOUT_MODEL)
 
 
 def _with_undefined(table: Table, scores: Scores) -> Table:
@@ -108,26 +120,36 @@ def _with_b4(table: Table, paper: dict[str, Any]) -> Table:
     return replace(table, rows=rows, notes=(*table.notes, note))
 
 
-def _with_colours(table: Table, scores: Scores, title: str) -> Table:
-    """A last row: how well the colours of the pixels alone tell the objects apart, in the column of that title."""
-    found = _by_colour(scores)
-    if found is None:
-        return table
-    cells = tuple(Cell(found if column.title == title else None) for column in table.columns)
-    note = "Colour k-means clusters the pixels of a frame by their colour: what masks are worth without a model."
-    yardstick = Row("colour k-means", cells, summary=True)
-    return replace(table, rows=(*table.rows, yardstick), notes=(*table.notes, note))
+def _with_yardsticks(table: Table, found: dict[str, tuple[str, Summary | None]], note: str) -> Table:
+    """Rows below: what is reached without a model, each in the column of its title; none where it is not known."""
+    known = {name: (title, value) for name, (title, value) in found.items() if value}
+    rows = [
+        Row(name, tuple(Cell(value if column.title == title else None) for column in table.columns), summary=i == 0)
+        for i, (name, (title, value)) in enumerate(known.items())
+    ]
+    return replace(table, rows=(*table.rows, *rows), notes=(*table.notes, note) if rows else table.notes)
 
 
 def _by_colour(scores: Scores) -> Summary | None:
-    """It depends on the data, not on the method: the first run of each seed that has it stands for all."""
     (dataset,) = scores.datasets
-    by_seed = (
-        (scores.value(e, dataset, seed, "fg_ari", "pixels", "colour-kmeans") for e in scores.entrants())
-        for seed in scores.seeds
-    )
-    values = [next((value for value in values if value is not None), None) for values in by_seed]
-    found = summarise([value for value in values if value is not None])
+    return _of_data(scores, lambda e, seed: scores.value(e, dataset, seed, "fg_ari", "pixels", "colour-kmeans"))
+
+
+def _painted(scores: Scores, name: str) -> Summary | None:
+    """An error that the decoder's probe notes, of a painter that sees no slot."""
+    (dataset,) = scores.datasets
+
+    def noted(entrant: Entrant, seed: int) -> float | None:
+        record = scores.runs.get((entrant, dataset, seed))
+        return record.notes.get("decoder", {}).get(name) if record else None
+
+    return _of_data(scores, noted)
+
+
+def _of_data(scores: Scores, value: Callable[[Entrant, int], float | None]) -> Summary | None:
+    """Times 100, what depends on the data and not on the method: the first run of a seed that has it stands for all."""
+    by_seed = [[one for e in scores.entrants() if (one := value(e, seed)) is not None] for seed in scores.seeds]
+    found = summarise([values[0] for values in by_seed if values])
     return scaled(found, 100.0) if found else None
 
 
@@ -154,32 +176,42 @@ def steps_ahead(scores: Scores, metric: str) -> Table | None:
     return by_method(f"steps-ahead-{metric.replace('_', '-')}-{dataset}", lead, scores, (), measures, bold=bold)
 
 
-def representation(scores: Scores) -> Table | None:
-    """What the slots and the encoder's own attention masks tell without a decoder."""
-    (dataset,) = scores.datasets
-    if not (_rows(scores, "r2", ("all",), "linear") or _rows(scores, "fg_ari", ("attention",), "masks")):
+def linear(scores: Scores) -> Table | None:
+    """What a linear regression finds in the slots."""
+    if not _rows(scores, "r2", ("all",), "linear"):
         return None
-    linear = (
-        ("r2", "R²", 2),
-        ("r2_ridge", "R², std.", 2),
-        ("compactness", "compactness", 3),
-        ("compactness_std", "compactness, std.", 3),
-        ("modularity", "modularity", 3),
-        ("modularity_std", "modularity, std.", 3),
+    (dataset,) = scores.datasets
+    columns = {
+        "r2": ("R²", 2),
+        "r2_ridge": ("R², std.", 2),
+        "compactness": ("compactness", 3),
+        "compactness_std": ("compactness, std.", 3),
+        "modularity": ("modularity", 3),
+        "modularity_std": ("modularity, std.", 3),
+    }
+    measures = [Measure(metric, Column(*column), (dataset,), probe="linear") for metric, column in columns.items()]
+    lead = (
+        f"Linear regression of the objects' coordinates on the slots, on {dataset}: by ordinary least squares, and "
+        "std. (ridge on standardised slots). R² on test, compactness and modularity of the weights; higher is better."
     )
-    measures = [Measure(m, Column(title, decimals), (dataset,), probe="linear") for m, title, decimals in linear]
-    masks = (("mbo", "mBO (%)"), ("fg_ari", "ARI (%)"))
-    measures += [
+    return by_method(f"slots-{dataset}", lead, scores, tuple(published("loewe2020").get(dataset, {})), measures)
+
+
+def masks(scores: Scores) -> Table | None:
+    """The encoder's own masks against the objects."""
+    if not _rows(scores, "fg_ari", ("attention",), "masks"):
+        return None
+    (dataset,) = scores.datasets
+    measures = [
         Measure(metric, Column(title, 1), (dataset,), target="attention", probe="masks", **PERCENT)
-        for metric, title in masks
+        for metric, title in (("mbo", "mBO (%)"), ("fg_ari", "ARI (%)"))
     ]
     lead = (
-        f"Slots on {dataset} without a decoder: a linear regression of the objects' coordinates on the slots, by "
-        "ordinary least squares and std. (ridge on standardised slots), and the encoder's own attention masks against "
-        "the objects (mBO and ARI). Higher is better."
+        f"The encoder's own attention masks against the objects, on {dataset}: mean best overlap, and ARI of the "
+        "objects' pixels. Higher is better; a method without such masks has none."
     )
-    table = by_method(f"slots-{dataset}", lead, scores, tuple(published("loewe2020").get(dataset, {})), measures)
-    return _with_colours(table, scores, "ARI (%)")
+    table = by_method(f"masks-{dataset}", lead, scores, tuple(published("loewe2020").get(dataset, {})), measures)
+    return _with_yardsticks(table, {"colour k-means": ("ARI (%)", _by_colour(scores))}, BY_COLOUR)
 
 
 def _rows(scores: Scores, metric: str, targets: Iterable[str], probe: str) -> list[float | None]:

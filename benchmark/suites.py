@@ -93,12 +93,12 @@ SUITES: dict[str, Suite] = {
         budgets={
             "smoke": Budget(
                 Training(steps=6, frames_per_step=32),
-                datasets={"*": {"train_frames": 1_500, "probe_frames": 1_500, "max_episode_steps": 30}},
+                datasets={"*": {"train_frames": 1_500, "probe_frames": 1_500, "max_episode_steps": 100}},
                 meaningful=False,
             ),
             "quick": Budget(
                 Training(steps=400, frames_per_step=128),
-                datasets={"*": {"train_frames": 10_000, "probe_frames": 10_000, "max_episode_steps": 200}},
+                datasets={"*": {"train_frames": 10_000, "probe_frames": 10_000, "max_episode_steps": 500}},
             ),
             # 100 epochs of 100,000 pairs in batches of 128; the data sets' own defaults are the paper's.
             "paper": Budget(Training(steps=78_125, frames_per_step=256)),

@@ -53,7 +53,8 @@ class DatasetSpec:
 
     `coordinates`, `coordinate_mean` and `coordinate_std` (statistics of the training frames, one number a
     coordinate) are known only once the data are loaded; before that `coordinates` lists every candidate and the
-    statistics are empty. `num_actions` 0 means that nobody acts.
+    statistics are empty. `num_actions` 0 means that nobody acts. `clip_length` is the length of the sequences that are
+    encoded and probed, `training_window` that of a training sample for methods that learn from as many frames as given.
     """
 
     name: str
@@ -63,6 +64,7 @@ class DatasetSpec:
     objects: tuple[str, ...]
     backbone: str
     clip_length: int
+    training_window: int
     num_actions: int = 0
     coordinates: tuple[Coordinate, ...] = ()
     coordinate_mean: tuple[float, ...] = ()

@@ -30,6 +30,8 @@ from datasets.atari_labels import entropy, find_game, games
 from datasets.atari_shards import PROTOCOL, Collection, Play, Recipe
 
 FEW_TEST_FRAMES = 200
+TRAINING_WINDOW = 3
+"""Frames of a training sample for methods that predict a frame from the two before it."""
 MIN_EPISODES = 5
 
 
@@ -133,13 +135,19 @@ class Atari(Dataset):
             objects=game.objects,
             backbone="nature_cnn",
             clip_length=self.clip_length,
+            training_window=TRAINING_WINDOW,
             num_actions=game.num_actions,
             coordinates=game.coordinates,
         )
 
     def missing(self, cache: Path) -> tuple[int, int]:
-        """Counts the shards that are not in the cache, at the size of the game that compresses worst."""
+        """Counts the shards that are not in the cache, at the size of the game that compresses worst.
+
+        Raises UserError when there are such shards and no ROM to collect them from.
+        """
         frames = sum(job.frames for job in atari_store.absent(self._recipe, cache))
+        if frames:
+            atari_store.check_rom(self._recipe)
         return frames * atari_store.BYTES_PER_FRAME, frames * FRAME_SKIP
 
     def load(self, cache: Path, report: Report) -> Splits:

@@ -76,7 +76,7 @@ def _collect_locked(recipe: Recipe, folder: Path, report: Report, wanted: Callab
     """Collects the wanted shards, asking for them only once no other process collects here."""
     from filelock import FileLock
 
-    _check_rom(recipe)
+    check_rom(recipe)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
@@ -87,7 +87,8 @@ def _collect_locked(recipe: Recipe, folder: Path, report: Report, wanted: Callab
         raise _disk_error(recipe, folder, error) from None
 
 
-def _check_rom(recipe: Recipe) -> None:
+def check_rom(recipe: Recipe) -> None:
+    """Raises UserError when ale-py has no ROM of the game."""
     import ale_py.roms
 
     known = recipe.rom in ale_py.roms.get_all_rom_ids()

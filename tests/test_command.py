@@ -284,3 +284,13 @@ def test_a_run_with_other_settings_is_another_run_named_by_what_differs(copy):
 def test_a_record_is_strict_json(finished):
     path = next(finished.glob("runs/tiny/scn/*/seed-0.json"))
     json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_a_missing_rom_is_a_mistake_before_anything_starts(tmp_path, capsys, monkeypatch):
+    import ale_py.roms
+
+    monkeypatch.setenv("SLOTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(ale_py.roms, "get_rom_path", lambda rom: None)
+    assert main(["--datasets", "pong", "--budget", "smoke", "--out", str(tmp_path / "out")]) == 2
+    assert "has no ROM 'pong'" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "runs").exists()

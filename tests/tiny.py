@@ -63,6 +63,7 @@ class Tiny(Dataset):
             objects=("red", "green"),
             backbone="nature_cnn",
             clip_length=CLIP,
+            training_window=3,
             num_actions=3,
             coordinates=coordinates,
             coordinate_mean=(36.0,) * 4,

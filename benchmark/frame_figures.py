@@ -1,0 +1,163 @@
+"""Figures 2a, 3 and 4 of Löwe et al. 2020: frames, what a decoder makes of their slots, and the masks of every slot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.drawing import PAGE, Figure, Read
+from benchmark.scores import Entrant, Scores
+from benchmark.types import Float
+
+__all__ = ["one_frame", "over_time"]
+
+Image = Float[np.ndarray, "h w 3"]
+
+Row = Sequence[Image | None]
+"""Tiles side by side; None leaves an empty one."""
+
+GAP = 3
+"""Pixels between two tiles of about TILE pixels; between two groups of them it is three times as many."""
+
+TILE = 64
+
+
+LARGEST = 0.45
+"""Inches of a tile at most."""
+
+MISSING = {"ok": "no frames kept", "failed": "failed"}
+
+
+@dataclass(frozen=True)
+class Film:
+    """One clip of a run, as its decoder probe left it: values from 0 to 1, at the `times` of the clip."""
+
+    times: list[int]
+    frames: Float[np.ndarray, "t h w 3"]
+    decoded: Mapping[str, Float[np.ndarray, "t h w 3"]]
+    masks: Float[np.ndarray, "t k h w"]
+    attention: Float[np.ndarray, "t k h w"] | None
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> Film | None:
+        """The first clip; None if the probe left nothing."""
+        clip = {name: array[0] / np.float64(255) for name, array in arrays.items() if array.dtype == np.uint8}
+        if not {"decoder.frames", "decoder.s.frames", "decoder.s.masks"} <= set(clip):
+            return None
+        names = {"s": "decoder.s.frames", "p": "decoder.p1.frames"}
+        return cls(
+            [int(time) for time in arrays["decoder.times"]],
+            clip["decoder.frames"],
+            {label: clip[name] for label, name in names.items() if name in clip},
+            clip["decoder.s.masks"],
+            _as_frames(clip["decoder.attention"], clip["decoder.frames"]) if "decoder.attention" in clip else None,
+        )
+
+
+def _as_frames(
+    attention: Float[np.ndarray, "t k n"], frames: Float[np.ndarray, "t h w 3"]
+) -> Float[np.ndarray, "t k h w"] | None:
+    """Masks over the pixels; None where they are over a coarser grid."""
+    height, width = frames.shape[1:3]
+    return attention.reshape(*attention.shape[:2], height, width) if attention.shape[-1] == height * width else None
+
+
+def one_frame(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
+    """For each data set and seed one frame as every method sees it: a row a method, those that failed too."""
+    for dataset in scores.datasets:
+        for seed in scores.seeds:
+            runs = {e: record for e in scores.entrants() if (record := scores.runs.get((e, dataset, seed)))}
+            films = {e: Film.of(read(record)) for e, record in runs.items() if record.status != "skipped"}
+            if any(films.values()):
+                names = [e.title if film else f"{e.title} ({MISSING[runs[e].status]})" for e, film in films.items()]
+                yield f"frames-{dataset}-seed-{seed}", _compared(names, [*films.values()])
+
+
+def _compared(names: Sequence[str], films: Sequence[Film | None]) -> Figure:
+    """The same frame in every row."""
+    shown = [film for film in films if film]
+    slots = max(film.masks.shape[1] for film in shown)
+    common = sorted(set.intersection(*(set(film.times) for film in shown)))
+    time = common[len(common) // 2]
+    masks = [f"{kind} {k + 1}" for kind in ("attn", "mask") for k in range(slots)]
+    titles = ["frame", "s", "p", *masks]
+    rows = [_row(film, film.times.index(time), slots) if film else [None] * len(titles) for film in films]
+    return mosaic(rows, names, titles, breaks=(1, 3, 3 + slots))
+
+
+def _row(film: Film, t: int, slots: int) -> Row:
+    decoded = [film.decoded[label][t] if label in film.decoded else None for label in ("s", "p")]
+    masks = [_grey(part, t, k) for part in (film.attention, film.masks) for k in range(slots)]
+    return [film.frames[t], *decoded, *masks]
+
+
+def over_time(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
+    """For each data set and method one clip, time from left to right; of the first seed that has it."""
+    for dataset in scores.datasets:
+        for entrant in scores.entrants():
+            for seed in scores.seeds:
+                record = scores.runs.get((entrant, dataset, seed))
+                if record and (film := Film.of(read(record))):
+                    yield f"clip-{dataset}-{_slug(entrant)}", _clip(film, f"{entrant.title}, seed {seed}")
+                    break
+
+
+def _clip(film: Film, title: str) -> Figure:
+    times, slots = range(len(film.times)), film.masks.shape[1]
+    rows: dict[str, Row] = {"frame": list(film.frames)}
+    rows |= {f"decoded from {label}": list(frames) for label, frames in film.decoded.items()}
+    if film.attention is not None:
+        rows |= {f"attention, slot {k + 1}": [_grey(film.attention, t, k) for t in times] for k in range(slots)}
+    rows |= {f"decoder mask, slot {k + 1}": [_grey(film.masks, t, k) for t in times] for k in range(slots)}
+    return mosaic(list(rows.values()), list(rows), [f"t = {time + 1}" for time in film.times], title=title)
+
+
+def _grey(masks: Float[np.ndarray, "t k h w"] | None, t: int, k: int) -> Image | None:
+    """Black is 0, white is 1."""
+    if masks is None or k >= masks.shape[1]:
+        return None
+    return np.repeat(masks[t, k, ..., None], 3, -1)
+
+
+def _slug(entrant: Entrant) -> str:
+    return re.sub(r"[^\w.=-]+", "-", entrant.title).strip("-")
+
+
+def mosaic(
+    rows: Sequence[Row], names: Sequence[str], titles: Sequence[str], breaks: Sequence[int] = (), title: str = ""
+) -> Figure:
+    """Tiles in rows with `names`, under column `titles`; before each column of `breaks` the gap is wider."""
+    from matplotlib.figure import Figure as NewFigure
+
+    size = next(tile.shape[:2] for row in rows for tile in row if tile is not None)
+    times = max(1, TILE // max(size))
+    height, width = size[0] * times, size[1] * times
+    lefts = [x * (width + GAP) + 2 * GAP * sum(x >= start for start in breaks) for x in range(len(titles))]
+    tops = [y * (height + GAP) for y in range(len(rows))]
+    canvas = np.ones((tops[-1] + height, lefts[-1] + width, 3))
+    for top, row in zip(tops, rows, strict=True):
+        for left, tile in zip(lefts, row, strict=True):
+            canvas[top : top + height, left : left + width] = 0.93 if tile is None else _enlarged(tile, times)
+    margin, above = 1.15, 0.35 if title else 0.2
+    wide = min(PAGE - margin, LARGEST * len(titles))
+    tall = wide * canvas.shape[0] / canvas.shape[1]
+    figure = NewFigure(figsize=(margin + wide, tall + above))
+    panel = figure.add_axes((margin / (margin + wide), 0, wide / (margin + wide), tall / (tall + above)))
+    panel.imshow(canvas, interpolation="none", aspect="auto")
+    panel.xaxis.tick_top()
+    panel.set_xticks([left + width / 2 for left in lefts], titles)
+    panel.set_yticks([top + height / 2 for top in tops], names)
+    panel.tick_params(length=0, pad=2)
+    panel.grid(visible=False)
+    panel.spines[:].set_visible(False)
+    if title:
+        figure.text(margin / (margin + wide), 0.99, title, va="top")
+    return figure
+
+
+def _enlarged(tile: Image, times: int) -> Image:
+    """Each pixel as a square of `times` x `times`: viewers that smooth images leave its edges sharp."""
+    return np.clip(tile, 0, 1).repeat(times, 0).repeat(times, 1)

@@ -1,0 +1,113 @@
+"""Slot accuracy of every game beside the values of Racah & Chandar 2020, and which slot tells of which object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmark.drawing import COLUMN, Axes, Figure, Look, Read, legend, looks, panels
+from benchmark.published import published
+from benchmark.scores import Entrant, Scores
+from benchmark.types import Float
+
+__all__ = ["accuracy", "importance"]
+
+Blocks = dict[Entrant, tuple[list[str], Float[np.ndarray, "o k"]]]
+"""Objects and their shares in each slot."""
+
+WIDTH = 0.9
+"""Of a method's matrix, where 1 is the distance to the next."""
+
+LOWEST = -0.25
+"""R2 has no lower end; bars that reach below this are cut off there and say their value."""
+
+
+def accuracy(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
+    """Table 3: a group of bars a data set, a point a seed, the paper's value as a diamond."""
+    shown = scores.possible("r2")
+    if not any(scores.mean(entrant, (dataset,), "r2") for entrant in looks(scores) for dataset in shown):
+        return
+    styles = looks(scores)
+    size = len(styles) + 1
+    figure, axes = panels([""], 1, COLUMN, 0.07 * size * len(shown) + 0.6)
+    panel = axes[""]
+    handles = {}
+    for group, dataset in enumerate(shown):
+        for row, (entrant, look) in enumerate(styles.items()):
+            place = group * size + row
+            _bar(panel, scores, entrant, dataset, place, look)
+            paper = published("racah2020")["r2"].get(dataset, {}).get(entrant.method)
+            if paper is not None and not entrant.variant:
+                handles["the paper"] = panel.plot([paper], [place], "D", mfc="white", mec="black", ms=2.8, mew=0.6)[0]
+            handles[entrant.title] = panel.barh([-9.0], 0.0, color=look.colour)
+    panel.set_yticks([group * size + (size - 2) / 2 for group in range(len(shown))], shown)
+    panel.set_ylim(size * len(shown) - 0.5, -1)
+    panel.set_xlim(LOWEST, 1.03)
+    panel.grid(visible=False, axis="y")
+    panel.axvline(0, color="black", lw=0.6)
+    panel.set_xlabel("R² on test, ordinary least squares; a point a seed")
+    legend(figure, handles, 2)
+    yield "table3-r2", figure
+
+
+def _bar(panel: Axes, scores: Scores, entrant: Entrant, dataset: str, place: float, look: Look) -> None:
+    """The mean over seeds with its standard error, and every seed; a cross where all failed."""
+    values = [scores.value(entrant, dataset, seed, "r2") for seed in scores.seeds]
+    found = scores.mean(entrant, (dataset,), "r2")
+    if found is None:
+        runs = [scores.runs.get((entrant, dataset, seed)) for seed in scores.seeds]
+        if any(run and run.status == "failed" for run in runs):
+            panel.plot([0.02], [place], "x", color=look.colour, ms=3)
+        return
+    panel.barh([place], [max(found.mean, LOWEST)], 0.85, color=look.colour, alpha=0.75, xerr=found.se, ecolor="0.3")
+    points = [max(value, LOWEST) for value in values if value is not None]
+    panel.plot(points, [place] * len(points), ".", color="black", ms=1.5, clip_on=False)
+    if found.mean < LOWEST:
+        panel.text(LOWEST, place, f"{found.mean:.2f}", fontsize=4.5, ha="right", va="center", clip_on=False)
+
+
+def importance(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
+    """Which share of the regression's weights an object has in each slot; rows sum to 1. The first seed that has it."""
+    found = {dataset: blocks for dataset in scores.datasets if (blocks := _blocks(scores, dataset, read))}
+    if not found:
+        return
+    from matplotlib.figure import Figure as NewFigure
+
+    heights = [max(len(names) for names, _ in blocks.values()) for blocks in found.values()]
+    figure = NewFigure(figsize=(COLUMN, 0.11 * sum(heights) + 0.2 * len(found) + 0.9), layout="constrained")
+    grid = figure.add_gridspec(len(found), 1, height_ratios=heights)
+    panels = [figure.add_subplot(grid[row]) for row in range(len(found))]
+    for panel, (dataset, blocks) in zip(panels, found.items(), strict=True):
+        _matrices(panel, [*looks(scores)], blocks)
+        panel.set_title(dataset, loc="left", pad=2)
+    names = {place + WIDTH / 2: entrant.title for place, entrant in enumerate(looks(scores))}
+    panels[-1].set_xticks([*names], [*names.values()], rotation=30, ha="right", rotation_mode="anchor")
+    bar = figure.colorbar(panels[0].images[0], ax=panels, location="bottom", aspect=40, shrink=0.6, pad=0.02)
+    bar.set_label("share of the weights for an object in each slot\n(ridge regression on standardised slots)")
+    yield "importance", figure
+
+
+def _matrices(panel: Axes, entrants: list[Entrant], blocks: Blocks) -> None:
+    """The methods' matrices side by side, objects down and slots across."""
+    for place, entrant in enumerate(entrants):
+        if entrant in blocks:
+            names, shares = blocks[entrant]
+            extent = (place, place + WIDTH, len(names) - 0.5, -0.5)
+            panel.imshow(shares, cmap="cividis", vmin=0, vmax=1, aspect="auto", extent=extent)
+            panel.set_yticks(range(len(names)), names)
+    panel.set_xlim(0, len(entrants))
+    panel.set_xticks([])
+    panel.tick_params(length=0, labelsize=5)
+    panel.grid(visible=False)
+    panel.spines[:].set_visible(False)
+
+
+def _blocks(scores: Scores, dataset: str, read: Read) -> Blocks:
+    blocks = {}
+    for entrant in scores.entrants():
+        for seed in reversed(scores.seeds):
+            record = scores.runs.get((entrant, dataset, seed))
+            if record and (shares := read(record).get("linear.importance_std")) is not None:
+                blocks[entrant] = record.notes["linear"]["objects"], shares
+    return blocks
