@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from benchmark import plan, records
+from benchmark import plan, records, tuning
 from benchmark.configure import Configuration, parse_overrides, select
 from benchmark.describe import describe, listing
 from benchmark.errors import UserError
@@ -36,6 +36,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--seeds", type=_positive, default=1, metavar="N", help="seeds 0 to N-1 of every run (default: 1)")
     add("--budget", default="quick", metavar="NAME", help="smoke, quick (default) or paper")
     add("--out", type=Path, default=ROOT / "results" / "local", metavar="DIR", help="records and tables")
+    add("--tune", action="store_true", help="choose learning rates first, among five, as SetCon's authors did")
     add("--set", action="append", default=[], metavar="K=V", help="a field, such as methods.scn.slot_size=16")
     add("--list", action="store_true", help="list suites, data sets, methods and probes")
     add("--dry-run", action="store_true", help="show the plan and stop")
@@ -78,13 +79,13 @@ def _main(options: argparse.Namespace) -> int:
     grid = plan.runs(wanted, names, sources, options.seeds)
     out = writable(options.out, "the output folder", "choose another with --out")
     cache = cache_folder()
-    items = plan.plan(grid, out, cache, retry_failed=options.retry_failed, reprobe=options.reprobe)
-    expected = estimate(items, cache)
-    print(describe(items, expected, options.verbose))
-    if options.dry_run:
-        return 0
-    code = execute(items, expected, out, cache, options)
-    report(out)
+    if options.tune:
+        print("candidates for the learning rates")
+        carry_out(tuning.candidates(grid), out / "tuning", cache, options)
+        grid = tuning.tuned(grid, out / "tuning")
+    code = carry_out(grid, out, cache, options)
+    if not options.dry_run:
+        report(out)
     return code
 
 
@@ -93,6 +94,16 @@ def load_plugins() -> None:
     import datasets as _datasets  # noqa: F401
     import methods as _methods  # noqa: F401
     import probes as _probes  # noqa: F401
+
+
+def carry_out(grid: list[plan.Run], out: Path, cache: Path, options: argparse.Namespace) -> int:
+    """Say what is to be done and, unless that is all that was asked, do it."""
+    items = plan.plan(grid, out, cache, retry_failed=options.retry_failed, reprobe=options.reprobe)
+    if not items:
+        return 0
+    expected = estimate(items, cache)
+    print(describe(items, expected, options.verbose))
+    return 0 if options.dry_run else execute(items, expected, out, cache, options)
 
 
 def execute(items: list[Item], expected: Estimate, out: Path, cache: Path, options: argparse.Namespace) -> int:

@@ -39,6 +39,8 @@ class Run:
     training: Training
     probes: Mapping[str, Probe]
     seed: int
+    tuned: Mapping[str, Any] | None = None
+    """What chose the method's learning rate, if anything did."""
 
     @cached_property
     def configuration(self) -> dict[str, Any]:

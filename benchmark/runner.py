@@ -143,7 +143,7 @@ class Runner:
         fitted = kernel.fit(model, loaded.splits.train.data, steps, key, self.progress.step, checkpoints)
         share = steps / fitted.steps if fitted.steps else 1.0  # of a run that went on, time as if it had not stopped
         clock.seconds |= {"compile": kernel.compile_seconds - compiled, "train": fitted.seconds * share}
-        facts = {
+        facts: dict[str, Any] = {
             "steps": steps,
             "batch_size": program.batch_size,
             "window": program.window,
@@ -154,6 +154,8 @@ class Runner:
         }
         if self.keep_params:
             parameters.save((self.out / run.path).with_suffix(".parameters.npz"), fitted.model)
+        if run.tuned:
+            facts["tuned"] = dict(run.tuned)
         record = replace(blank(run), status="ok", data=loaded.splits.facts, training=facts, curve=fitted.curve)
         return fitted.model, record
 

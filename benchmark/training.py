@@ -70,8 +70,8 @@ class Kernel:
         """Train for `steps` steps, from the newest of the checkpoints if there are any.
 
         The `optimizer_state` of an earlier fit, which it uses up, lets the optimiser's averages go on; the key must be
-        another one. `on_step` gets the number of finished steps and the last loss. Raises DivergedError at the first step whose
-        loss is not finite.
+        another one. `on_step` gets the number of finished steps and the last loss. Raises DivergedError at the first
+        step whose loss is not finite.
         """
         graph, params, rest = split(model)
         state = (params, rest, self.optimizer.init(params) if optimizer_state is None else optimizer_state)

@@ -1,0 +1,70 @@
+"""The learning rate as SetCon's authors chose it: of five rates, the one whose decoder errs least (Löwe et al. 2020).
+
+The decoder is trained beside the model (`probe_protocol=joint`); its mean squared error on the slots and on the one
+step predictions of the validation split decides. Candidates are ordinary runs with records of their own, in `tuning/`
+under the output folder, so that a stopped choice goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmark import records
+from benchmark.plan import Run
+from benchmark.records import Record
+
+FACTORS = (1 / 3, 2 / 3, 1.0, 4 / 3, 5 / 3)
+"""Candidates, as multiples of the method's own rate: the paper's 1e-4 to 5e-4, of which the third is its middle."""
+
+
+def candidates(grid: Iterable[Run]) -> list[Run]:
+    """Five runs, on seed 0, for each method and data set of the grid that trains and whose frames can be decoded."""
+    first = {(run.dataset_name, run.method_name): run for run in grid if _tunable(run)}
+    return [_candidate(run, factor) for run in first.values() for factor in FACTORS]
+
+
+def _tunable(run: Run) -> bool:
+    return run.method.trains and run.method.supports(run.dataset.spec()) is None and "decoder" in run.probe_digests
+
+
+def _candidate(run: Run, factor: float) -> Run:
+    method = replace(run.method, learning_rate=run.method.learning_rate * factor)
+    return replace(run, method=method, training=replace(run.training, probe_protocol="joint"), seed=0)
+
+
+def tuned(grid: Sequence[Run], out: Path) -> list[Run]:
+    """The grid with the chosen rates, as far as the records of the candidates under `out` decide."""
+    return [_tuned(run, out) for run in grid]
+
+
+def _tuned(run: Run, out: Path) -> Run:
+    if not _tunable(run):
+        return run
+    scores = {c.method.learning_rate: _score(c, out) for c in (_candidate(run, factor) for factor in FACTORS)}
+    known = {rate: score for rate, score in scores.items() if score is not None}
+    if not known:
+        return run
+    chosen = min(known, key=lambda rate: known[rate])
+    how = {
+        "by": "MSE of s and p1 on val, decoder trained beside the model, seed 0",
+        "candidates": [[rate, score] for rate, score in scores.items()],
+        "chosen": chosen,
+    }
+    return replace(run, method=replace(run.method, learning_rate=chosen), tuned=how)
+
+
+def _score(run: Run, out: Path) -> float | None:
+    """What the record of a candidate says; None for one that failed or was not run."""
+    try:
+        return error_on_val(records.read(out / run.path))
+    except (OSError, records.DamagedRecordError):
+        return None
+
+
+def error_on_val(record: Record) -> float | None:
+    """MSE of the model's own decoder on val, summed over slots and one step predictions; None if any is missing."""
+    rows = [row for row in record.metrics if (row["metric"], row["split"]) == ("mse_own", "val")]
+    values = [row["value"] for row in rows if row["target"] in ("s", "p1")]
+    return sum(values) if values and None not in values else None
