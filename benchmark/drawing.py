@@ -28,6 +28,7 @@ __all__ = [
     "looks",
     "panels",
     "save",
+    "say_troubles",
     "style",
     "troubles",
 ]
@@ -135,8 +136,13 @@ def logarithmic(panel: Axes) -> None:
     panel.yaxis.set_minor_formatter(NullFormatter())
 
 
+def say_troubles(panel: Axes, scores: Scores, dataset: str) -> None:
+    """In a corner, which runs on a data set failed, if any."""
+    panel.text(0.99, 0.98, troubles(scores, dataset), transform=panel.transAxes, ha="right", va="top", fontsize=5)
+
+
 def troubles(scores: Scores, dataset: str) -> str:
-    """Which runs on a data set failed, in a line; "" if none did."""
+    """A line for each method of which runs on a data set failed."""
     failed = [
         (entrant, seed)
         for entrant in scores.entrants()
@@ -144,7 +150,7 @@ def troubles(scores: Scores, dataset: str) -> str:
         if (record := scores.runs.get((entrant, dataset, seed))) and record.status == "failed"
     ]
     by_entrant = {entrant: [str(seed) for other, seed in failed if other == entrant] for entrant, _ in failed}
-    return "; ".join(f"failed: {entrant.title}, seed {', '.join(seeds)}" for entrant, seeds in by_entrant.items())
+    return "\n".join(f"failed: {entrant.title}, seed {', '.join(seeds)}" for entrant, seeds in by_entrant.items())
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

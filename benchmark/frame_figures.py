@@ -158,6 +158,6 @@ def mosaic(
     return figure
 
 
-def _enlarged(tile: Image, times: int) -> Image:
+def _enlarged(tile: Image, times: int) -> Float[np.ndarray, "H W 3"]:
     """Each pixel as a square of `times` x `times`: viewers that smooth images leave its edges sharp."""
     return np.clip(tile, 0, 1).repeat(times, 0).repeat(times, 1)

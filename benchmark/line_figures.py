@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from benchmark.colour_tables import Variant, variants
-from benchmark.drawing import COLUMN, PAGE, Axes, Figure, Read, legend, logarithmic, looks, panels, troubles
+from benchmark.drawing import COLUMN, PAGE, Axes, Figure, Read, legend, logarithmic, looks, panels, say_troubles
 from benchmark.scores import Entrant, Scores
 from benchmark.setcon_tables import HORIZON
 from benchmark.statistics import summarise
@@ -43,7 +43,7 @@ def learning_curves(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     for dataset, panel in axes.items():
         handles = _curves(panel, scores, dataset) | handles
         logarithmic(panel)
-        panel.set_title(troubles(scores, dataset), loc="right", fontsize=5, color="0.3")
+        say_troubles(panel, scores, dataset)
     for panel in [*axes.values()][-columns:]:
         panel.set_xlabel("training steps")
     figure.supylabel("loss (each method's own), a line a seed", fontsize=7)
@@ -77,7 +77,7 @@ def steps_ahead(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
         for dataset, panel in axes.items():
             handles = _lines(panel, scores, places[dataset]) | handles
             panel.set_ylabel(label)
-            panel.set_title(troubles(scores, dataset), loc="right", fontsize=5, color="0.3")
+            say_troubles(panel, scores, dataset)
             if metric == "mse":
                 logarithmic(panel)
         axes[shown[-1]].set_xlabel("steps ahead (0: the slots of the frame itself)")

@@ -28,9 +28,11 @@ def accuracy(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     shown = scores.possible("r2")
     if not any(scores.mean(entrant, (dataset,), "r2") for entrant in looks(scores) for dataset in shown):
         return
+    from matplotlib.patches import Patch
+
     styles = looks(scores)
     size = len(styles) + 1
-    figure, axes = panels([""], 1, COLUMN, 0.07 * size * len(shown) + 0.6)
+    figure, axes = panels([""], 1, COLUMN, 0.06 * size * len(shown) + 0.6)
     panel = axes[""]
     handles = {}
     for group, dataset in enumerate(shown):
@@ -40,7 +42,7 @@ def accuracy(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
             paper = published("racah2020")["r2"].get(dataset, {}).get(entrant.method)
             if paper is not None and not entrant.variant:
                 handles["the paper"] = panel.plot([paper], [place], "D", mfc="white", mec="black", ms=2.8, mew=0.6)[0]
-            handles[entrant.title] = panel.barh([-9.0], 0.0, color=look.colour)
+            handles[entrant.title] = Patch(color=look.colour)
     panel.set_yticks([group * size + (size - 2) / 2 for group in range(len(shown))], shown)
     panel.set_ylim(size * len(shown) - 0.5, -1)
     panel.set_xlim(LOWEST, 1.03)
@@ -60,11 +62,13 @@ def _bar(panel: Axes, scores: Scores, entrant: Entrant, dataset: str, place: flo
         if any(run and run.status == "failed" for run in runs):
             panel.plot([0.02], [place], "x", color=look.colour, ms=3)
         return
-    panel.barh([place], [max(found.mean, LOWEST)], 0.85, color=look.colour, alpha=0.75, xerr=found.se, ecolor="0.3")
+    cut = found.mean < LOWEST
+    error = {"xerr": None if cut else found.se, "error_kw": {"elinewidth": 0.6, "ecolor": "0.3"}}
+    panel.barh([place], [max(found.mean, LOWEST)], 0.85, color=look.colour, alpha=0.75, **error)
     points = [max(value, LOWEST) for value in values if value is not None]
     panel.plot(points, [place] * len(points), ".", color="black", ms=1.5, clip_on=False)
-    if found.mean < LOWEST:
-        panel.text(LOWEST, place, f"{found.mean:.2f}", fontsize=4.5, ha="right", va="center", clip_on=False)
+    if cut:
+        panel.text(LOWEST + 0.02, place, f"{found.mean:.2f}", fontsize=4.5, va="center_baseline")
 
 
 def importance(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
@@ -75,7 +79,7 @@ def importance(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     from matplotlib.figure import Figure as NewFigure
 
     heights = [max(len(names) for names, _ in blocks.values()) for blocks in found.values()]
-    figure = NewFigure(figsize=(COLUMN, 0.11 * sum(heights) + 0.2 * len(found) + 0.9), layout="constrained")
+    figure = NewFigure(figsize=(COLUMN, 0.08 * sum(heights) + 0.16 * len(found) + 1.0), layout="constrained")
     grid = figure.add_gridspec(len(found), 1, height_ratios=heights)
     panels = [figure.add_subplot(grid[row]) for row in range(len(found))]
     for panel, (dataset, blocks) in zip(panels, found.items(), strict=True):
@@ -98,7 +102,7 @@ def _matrices(panel: Axes, entrants: list[Entrant], blocks: Blocks) -> None:
             panel.set_yticks(range(len(names)), names)
     panel.set_xlim(0, len(entrants))
     panel.set_xticks([])
-    panel.tick_params(length=0, labelsize=5)
+    panel.tick_params(length=0, labelsize=4.5)
     panel.grid(visible=False)
     panel.spines[:].set_visible(False)
 

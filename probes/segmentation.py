@@ -13,6 +13,11 @@ class Scores(NamedTuple):
     values: Float[np.ndarray, "*b"]
     defined: Bool[np.ndarray, "*b"]
 
+    @property
+    def mean(self) -> float | None:
+        """Over the frames where it is defined; None if there is none."""
+        return float(self.values[self.defined].mean()) if self.defined.any() else None
+
 
 def hard_segments(masks: Float[np.ndarray, "*b k n"]) -> Int[np.ndarray, "*b n"]:
     """The slot with the largest mask at every position."""

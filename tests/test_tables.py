@@ -15,6 +15,7 @@ from benchmark.records import Record
 from benchmark.scores import Context, Entrant, Scores
 from benchmark.statistics import Summary
 from benchmark.table import Cell, Column, Row, Table, number, strongest
+from benchmark.table import csv as as_csv
 from benchmark.tables import as_markdown, build, write_tables
 
 GAMES = tuple(published("racah2020")["r2"])
@@ -121,6 +122,20 @@ def test_the_best_of_a_row_is_bold_but_never_the_ceiling():
 
 def test_a_single_value_is_not_the_best_of_anything():
     assert strongest([Summary(0.5, None, 1), None], [True, True], 2) == [False, False]
+
+
+def test_the_best_error_is_the_lowest():
+    values = [Summary(value, None, 1) for value in (0.5, 0.25, 0.1)]
+    assert strongest(values, [True, True, False], 2, min) == [False, True, False]
+
+
+def test_a_papers_own_error_is_printed_where_it_has_one(tmp_path):
+    cells = (Cell(None, 0.73, paper_se=0.25), Cell(None, 0.73))
+    columns = (Column("a", 2, paper=True), Column("b", 2, paper=True))
+    table = Table("small", "caption", "data set", columns, (Row("pong", cells),), 3)
+    assert "| pong     |   — | 0.73 ± 0.25 |   — |  0.73 |" in markdown.render(table)
+    assert r"pong & --- & 0.73 {\scriptsize$\pm$ 0.25} & --- & 0.73 \\" in latex.render(table, SET)
+    assert [line.split(",")[-2:] for line in as_csv(table).splitlines()[1:]] == [["0.73", "0.25"], ["0.73", ""]]
 
 
 def structure(**changed: float | None) -> dict[str, float | None]:

@@ -1,0 +1,68 @@
+"""A yardstick that sees no slot: segments made of each frame's colours alone.
+
+Löwe et al. 2020 (arXiv 2011.10287), appendix A.3: in these videos the colours alone tell the objects apart, so FG-ARI
+of a method says little unless it stands beside that of clustering the pixels by colour.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmark.contracts import Probe
+from benchmark.errors import UserError
+from benchmark.registry import probes
+from benchmark.types import DatasetSpec, Float, Frozen, Int, Metric, ProbeResult
+from probes.segmentation import fg_ari
+
+__all__ = ["ColourKMeans"]
+
+
+@probes.register("colour-kmeans")
+@dataclass(frozen=True, kw_only=True)
+class ColourKMeans(Probe):
+    """FG-ARI (target `pixels`) of k-means on the colours of every frame by itself, with as many clusters as slots.
+
+    On the frames of `num_clips` test clips, spread evenly over the split; mean over those where it is defined, which
+    the notes count. It is the same for every method and seed.
+    """
+
+    num_clips: int = 32
+    restarts: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises UserError for a count below 1."""
+        for name in ("num_clips", "restarts"):
+            if getattr(self, name) < 1:
+                raise UserError(f"probes.colour-kmeans.{name} is {getattr(self, name)}; it must be at least 1")
+
+    def supports(self, spec: DatasetSpec) -> str | None:
+        return None if spec.has_masks else "it has no true masks"
+
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+        """Reads `test` only, and of it no slot; `key` is not used, as `seed` is fixed."""
+        assert test.read is not None
+        if test.labels.masks is None:
+            return ProbeResult((Metric("fg_ari", "pixels", None),), notes={"undefined": "no true masks"})
+        clips = np.unique(np.linspace(0, len(test.valid) - 1, self.num_clips).round().astype(int))
+        counts = test.valid[clips]
+        frames = np.asarray(test.read(test.data, jnp.asarray(clips)).frames)[counts]
+        truth = np.asarray(test.labels.masks)[clips][counts]
+        pixels = truth.shape[-2] * truth.shape[-1]
+        settings = test.spec.num_slots, self.restarts, self.seed
+        segments = [cluster(frame.reshape(pixels, -1), *settings) for frame in frames]
+        ari = fg_ari(truth.reshape(-1, pixels), np.reshape(segments, (-1, pixels)).astype(int))
+        return ProbeResult((Metric("fg_ari", "pixels", ari.mean),), notes={"frames": int(ari.defined.sum())})
+
+
+def cluster(pixels: Float[np.ndarray, "n c"], num_clusters: int, restarts: int, seed: int) -> Int[np.ndarray, " n"]:
+    """The cluster of every pixel. Each colour is clustered once, with the number of its pixels as weight."""
+    from sklearn.cluster import KMeans
+
+    colours, which, counts = np.unique(pixels, axis=0, return_inverse=True, return_counts=True)
+    if len(colours) <= num_clusters:
+        return which.reshape(-1)
+    kmeans = KMeans(num_clusters, n_init=restarts, random_state=seed).fit(colours, sample_weight=counts)
+    return kmeans.labels_[which.reshape(-1)].astype(int)

@@ -1,0 +1,116 @@
+"""The spatial broadcast decoder, and the method whose loss it is."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from test_slot_attention import apply, array, randomised
+
+from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters
+from benchmark.registry import methods
+from benchmark.types import Batch, DatasetSpec
+from methods import reconstruction  # noqa: F401
+
+RNG = np.random.default_rng(0)
+SPEC = DatasetSpec("small", (4, 6, 3), (-1.0, 1.0), 3, ("a", "b"), "pixelwise", clip_length=4, training_window=4)
+FRAMES = jnp.asarray(RNG.normal(size=(4, 4, 4, 6, 3)), jnp.float32)
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    return randomised(SpatialBroadcastDecoder(SPEC, slot_size=5, filters=8, rngs=nnx.Rngs(0)))
+
+
+@pytest.fixture(scope="module")
+def slots():
+    return jnp.asarray(RNG.normal(size=(2, 4, 3, 5)), jnp.float32)
+
+
+def test_shapes_of_frames_masks_and_paintings(decoder, slots):
+    decoded = apply(decoder, slots)
+    assert decoded.frames.shape == (2, 4, 4, 6, 3)
+    assert decoded.masks.shape == (2, 4, 3, 4, 6)
+    assert decoded.paintings.shape == (2, 4, 3, 4, 6, 3)
+
+
+def test_masks_sum_to_one_and_weigh_the_paintings(decoder, slots):
+    frames, masks, paintings = map(np.asarray, apply(decoder, slots))
+    np.testing.assert_allclose(masks.sum(2), 1, rtol=1e-5)
+    np.testing.assert_allclose(frames, np.einsum("btkhw,btkhwc->bthwc", masks, paintings), rtol=1e-4, atol=1e-5)
+
+
+def slow_convolution(layer, x):
+    """5x5, zero padding, one tap after the other; x: [h w c]."""
+    kernel, padded = array(layer.kernel), np.pad(x, ((2, 2), (2, 2), (0, 0)))
+    height, width, _ = x.shape
+    taps = (padded[i : i + height, j : j + width] @ kernel[i, j] for i, j in np.ndindex(5, 5))
+    return sum(taps) + array(layer.bias)
+
+
+def test_decoder_equals_a_slow_version(decoder, slots):
+    rows, columns = np.meshgrid(np.linspace(-1, 1, 4), np.linspace(-1, 1, 6), indexing="ij")
+    outputs = []
+    for slot in np.asarray(slots[1, 2], np.float64):
+        x = np.concatenate([np.broadcast_to(slot, (4, 6, 5)), rows[..., None], columns[..., None]], -1)
+        for layer in decoder.convolutions[:4]:
+            x = slow_convolution(layer, x)
+            x = np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+        outputs.append(slow_convolution(decoder.convolutions[4], x))
+    logits, colours = np.stack(outputs)[..., :1], np.stack(outputs)[..., 1:]
+    weights = np.exp(logits - logits.max(0)) / np.exp(logits - logits.max(0)).sum(0)
+    np.testing.assert_allclose(apply(decoder, slots).frames[1, 2], (weights * colours).sum(0), rtol=2e-3, atol=2e-3)
+
+
+def test_the_order_of_slots_does_not_change_the_frame(decoder, slots):
+    np.testing.assert_allclose(
+        apply(decoder, slots[:, :, ::-1]).frames, apply(decoder, slots).frames, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_small_frames_have_16_filters_and_larger_ones_32():
+    assert decoder_filters(replace(SPEC, frame_shape=(5, 5, 3))) == 16
+    assert decoder_filters(replace(SPEC, frame_shape=(32, 32, 3))) == 32
+
+
+@pytest.fixture(scope="module")
+def trained():
+    method = methods.create("reconstruction", decoded_frames=None)
+    return method, method.build(SPEC, nnx.Rngs(0))
+
+
+def test_reconstruction_is_the_squared_error_of_slots_and_of_predictions(trained):
+    method, model = trained
+    loss, logs = jax.jit(lambda frames: method.loss(model, Batch(frames), jax.random.key(0)))(FRAMES)
+    s = apply(model.encoder, FRAMES).slots
+    p = apply(model.transition, s[:, :-2], s[:, 1:-1])
+    errors = [np.square(np.asarray(apply(model.decoder, x).frames) - FRAMES[:, -x.shape[1] :]).mean() for x in (s, p)]
+    assert [logs["mse_s"], logs["mse_p"]] == pytest.approx(errors, rel=1e-5)
+    assert loss == pytest.approx(sum(errors), rel=1e-5)
+
+
+def test_a_sample_of_the_frames_has_the_same_mean_error(trained):
+    method, model = trained
+    some = replace(method, decoded_frames=8)
+    loss = jax.jit(lambda key: some.loss(model, Batch(FRAMES), key)[0])
+    samples = [float(loss(jax.random.key(i))) for i in range(300)]
+    assert np.std(samples) > 0
+    expected = float(jax.jit(lambda frames: method.loss(model, Batch(frames), jax.random.key(0))[0])(FRAMES))
+    assert np.mean(samples) == pytest.approx(expected, rel=0.02)
+
+
+def test_pixels_train_encoder_transition_and_decoder(trained):
+    method, model = trained
+    graph, state = nnx.split(model)
+    loss = lambda state: method.loss(nnx.merge(graph, state), Batch(FRAMES), jax.random.key(0))[0]  # noqa: E731
+    gradients = jax.jit(jax.grad(loss))(state)
+    assert all(bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(gradients))
+
+
+def test_reconstruction_skips_frames_that_are_too_large_to_decode():
+    atari = replace(SPEC, frame_shape=(210, 160, 3))
+    assert "210x160" in methods.create("reconstruction").supports(atari)
+    assert methods.create("reconstruction", max_pixels=210 * 160).supports(atari) is None
+    assert methods.create("reconstruction").supports(SPEC) is None

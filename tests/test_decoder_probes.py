@@ -1,0 +1,326 @@
+"""The probes that judge pixels and masks: decoders on slots whose frames are known, and yardsticks."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from benchmark.errors import UserError
+from benchmark.training import Kernel, adam
+from benchmark.types import Batch, DatasetSpec, Decoded, Frozen, Labels
+from probes.colour_kmeans import ColourKMeans, cluster
+from probes.decoder import Decoder, figure_frames
+from probes.decoder_rollout import DecoderRollout
+from probes.decoding import Rule, Scored, align, fit_decoder
+from probes.masks import Masks
+
+SIDE, PLACES, OBJECTS, SLOTS, TIME, CONTEXT = 6, 5, 2, 3, 4, 2
+COLOURS = np.array([[-1, -1, -1], [1, -1, -1], [-1, 1, 1]], np.float32)
+SPEC = DatasetSpec(
+    name="squares",
+    frame_shape=(SIDE, SIDE, 3),
+    frame_range=(-1.0, 1.0),
+    num_slots=SLOTS,
+    objects=("red", "cyan"),
+    backbone="pixelwise",
+    clip_length=TIME,
+    training_window=TIME,
+    has_masks=True,
+)
+QUICK = Decoder(learning_rate=4e-3, frames_per_step=32, max_steps=120, round_steps=60)
+SHORT = replace(QUICK, max_steps=4, round_steps=2, val_frames=32)  # shares its compiled step with QUICK
+ROLLOUT = DecoderRollout(learning_rate=4e-3, frames_per_step=32, max_steps=2, val_frames=32)
+KEY = jax.random.key(0)
+
+
+def read(data, clips):
+    return Batch(data[clips])
+
+
+def squares(seed, clips):
+    """Two squares of 2 x 2 pixels that jump about; each slot says where one is and its colour, the last: neither."""
+    where = np.random.default_rng(seed).integers(0, PLACES, (clips, TIME, OBJECTS, 2))
+    masks = np.zeros((clips, TIME, SIDE, SIDE), int)
+    slots = np.zeros((clips, TIME, SLOTS, 2 * PLACES + SLOTS), np.float32)
+    slots[:, :, range(SLOTS), 2 * PLACES + np.arange(SLOTS)] = 1
+    for i, t, o in np.ndindex(clips, TIME, OBJECTS):
+        row, column = where[i, t, o]
+        masks[i, t, row : row + 2, column : column + 2] = o + 1
+        slots[i, t, o, [row, PLACES + column]] = 1
+    labels = Labels(where.reshape(clips, TIME, -1).astype(np.float32), masks)
+    valid = np.ones((clips, TIME), bool)
+    return Frozen(slots=slots, labels=labels, valid=valid, spec=SPEC, data=jnp.asarray(COLOURS[masks]), read=read)
+
+
+def foreseen(frozen, steps=1):
+    """The same with perfect predictions; noise wherever there is none to be made."""
+    i, t, k, d = frozen.slots.shape
+    predicted = np.random.default_rng(9).normal(size=(i, t, steps, k, d)).astype(np.float32)
+    for now in range(CONTEXT - 1, t):
+        for j in range(min(steps, t - 1 - now)):
+            predicted[:, now, j] = frozen.slots[:, now + 1 + j]
+    return replace(frozen, predicted=predicted, context=CONTEXT)
+
+
+SPLITS = tuple(squares(seed, clips) for seed, clips in enumerate((96, 16, 16)))
+FORESEEN = tuple(foreseen(split) for split in SPLITS)
+
+
+def render(slots):
+    """The decoder that knows how the frames were made."""
+    rows, columns = slots[..., :PLACES], slots[..., PLACES : 2 * PLACES]
+    down, right = (jnp.pad(x, ((0, 0), (0, 0), (0, 1))) + jnp.pad(x, ((0, 0), (0, 0), (1, 0))) for x in (rows, columns))
+    there = down[..., :, None] * right[..., None, :]
+    there = there.at[:, 0].multiply(1 - there[:, 1]).at[:, 2].set(1 - there[:, :2].max(1))
+    paintings = jnp.broadcast_to(jnp.asarray(COLOURS)[[1, 2, 0], None, None], (*there.shape, 3))
+    return Decoded((there[..., None] * paintings).sum(1), there, paintings)
+
+
+def values(result):
+    return {(metric.metric, metric.target): metric.value for metric in result.metrics}
+
+
+@pytest.fixture(scope="module")
+def learned():
+    return QUICK(*FORESEEN, KEY)
+
+
+def test_a_decoder_paints_frames_from_true_places_and_colours(learned):
+    found, floor = values(learned), learned.notes["mean_image_mse"]
+    assert found["mse", "s"] < 0.2 * floor and found["mse", "p1"] < 0.2 * floor
+    assert found["fg_ari", "s"] > 0.8 and found["fg_ari", "p1"] > 0.8
+    assert not any(metric.higher_is_better for metric in learned.metrics if metric.metric == "mse")
+
+
+def test_baselines_are_those_of_the_mean_image_and_the_frame_before(learned):
+    train, test = np.asarray(SPLITS[0].data, float), np.asarray(SPLITS[2].data, float)
+    mean_image = ((test - train.mean((0, 1))) ** 2).mean()
+    assert learned.notes["mean_image_mse"] == pytest.approx(mean_image, rel=1e-5)
+    assert learned.notes["previous_frame_mse"] == pytest.approx(((test[:, 1:] - test[:, :-1]) ** 2).mean(), rel=1e-5)
+
+
+def test_predictions_are_set_beside_the_frames_that_they_foresee():
+    frozen = foreseen(SPLITS[2], steps=2)
+    entries = align(frozen, 2)
+    assert {name: sorted(set(aligned.times.tolist())) for name, aligned in entries.items()} == {
+        "s": [0, 1, 2, 3],
+        "p1": [2, 3],
+        "p2": [3],
+    }
+    for aligned in entries.values():
+        assert len(aligned.clips) == 16 * len(set(aligned.times.tolist()))
+        np.testing.assert_array_equal(
+            aligned.slots[aligned.clips, aligned.times], frozen.slots[aligned.clips, aligned.times]
+        )
+
+
+def test_predictions_of_the_frame_after_are_as_bad_as_the_mean_image(learned):
+    late = tuple(replace(split, predicted=np.roll(split.predicted, 1, axis=1)) for split in FORESEEN)
+    found = values(QUICK(*late, KEY))
+    assert found["mse", "p1"] > 0.5 * learned.notes["mean_image_mse"] > 5 * values(learned)["mse", "p1"]
+
+
+def test_a_method_that_does_not_predict_is_decoded_from_its_slots_only():
+    assert set(values(SHORT(*SPLITS, KEY))) == {("mse", "s"), ("fg_ari", "s")}
+
+
+def test_a_rollout_has_a_target_for_each_step_and_none_where_the_clip_is_too_short():
+    found = values(ROLLOUT(*(foreseen(split, 5) for split in SPLITS), KEY))
+    targets = ["s", "p1", "p2", "p3", "p4", "p5"]
+    assert [target for metric, target in found if metric == "mse"] == targets
+    assert [found["mse", target] is None for target in targets] == [False] * 3 + [True] * 3
+
+
+def test_nothing_of_the_test_split_reaches_the_decoder():
+    train, val, test = FORESEEN
+    black = replace(test, data=-jnp.ones_like(test.data), slots=np.zeros_like(test.slots))
+    first, second = SHORT(train, val, test, KEY), SHORT(train, val, black, KEY)
+    assert first.notes["curve"] == second.notes["curve"]
+    assert values(first)["mse", "s"] != values(second)["mse", "s"]
+
+
+def test_no_label_reaches_the_decoder():
+    blind = [replace(split, labels=Labels(np.full_like(split.labels.coordinates, np.nan))) for split in FORESEEN]
+    first, second = SHORT(*FORESEEN, KEY), SHORT(*blind, KEY)
+    assert first.notes["curve"] == second.notes["curve"]
+    assert values(second)["fg_ari", "s"] is None and values(first)["mse", "s"] == values(second)["mse", "s"]
+
+
+def test_entries_that_do_not_count_are_never_used():
+    def spoilt(split):
+        valid = split.valid.copy()
+        valid[::2, -1], valid[1] = False, False
+        slots, predicted = np.where(valid[..., None, None], split.slots, np.nan), split.predicted.copy()
+        predicted[:, :-1, 0][~valid[:, 1:]] = np.nan
+        data = jnp.where(valid[..., None, None, None], split.data, jnp.nan)
+        return replace(split, valid=valid, slots=slots, predicted=predicted, data=data)
+
+    result = SHORT(*map(spoilt, FORESEEN), KEY)
+    assert np.isfinite(result.notes["curve"]).all() and np.isfinite(list(values(result).values())).all()
+    assert np.isfinite([result.notes["mean_image_mse"], result.notes["previous_frame_mse"]]).all()
+    assert result.notes["frames"]["s"]["mse"] == 16 * TIME - 8 - TIME
+    assert not {0, 1} & set(result.arrays["clips"])
+
+
+def test_a_split_without_entries_leaves_everything_undefined():
+    empty = replace(SPLITS[1], valid=np.zeros_like(SPLITS[1].valid))
+    assert set(values(SHORT(SPLITS[0], empty, SPLITS[2], KEY)).values()) == {None}
+
+
+def test_a_decoder_of_the_methods_own_is_scored_on_test():
+    perfect = replace(FORESEEN[2], decode=jax.jit(render))
+    found = values(SHORT(*FORESEEN[:2], perfect, KEY))
+    assert found["mse_own", "s"] == found["mse_own", "p1"] == pytest.approx(0, abs=1e-12)
+    assert found["fg_ari_own", "s"] == found["fg_ari_own", "p1"] == 1
+
+
+def test_scores_of_a_decoder_equal_a_loop_over_frames():
+    from sklearn.metrics import adjusted_rand_score
+
+    def poor(slots):
+        noise = jax.random.uniform(jax.random.key(5), (1, SLOTS, SIDE, SIDE))
+        frames, masks, paintings = render(slots)
+        return Decoded(0.5 * frames, masks + noise, paintings)
+
+    test = FORESEEN[2]
+    found = values(SHORT(*FORESEEN[:2], replace(test, decode=jax.jit(poor)), KEY))
+    decoded = jax.tree.map(np.asarray, jax.jit(poor)(jnp.asarray(test.slots.reshape(-1, *test.slots.shape[2:]))))
+    frames, masks = decoded.frames.reshape(test.data.shape), decoded.masks.reshape(*test.slots.shape[:3], SIDE, SIDE)
+    for target, first in (("s", 0), ("p1", CONTEXT)):
+        errors, aris = [], []
+        for i, t in np.ndindex(*test.valid.shape):
+            if t < first:
+                continue
+            errors.append(((frames[i, t].astype(float) - np.asarray(test.data[i, t])) ** 2).mean())
+            truth, segments = test.labels.masks[i, t], masks[i, t].argmax(0)
+            if len(set(truth[truth > 0])) > 1:
+                aris.append(adjusted_rand_score(truth[truth > 0], segments[truth > 0]))
+        assert found["mse_own", target] == pytest.approx(np.mean(errors), rel=1e-5)
+        assert found["fg_ari_own", target] == pytest.approx(np.mean(aris), abs=1e-9)
+
+
+def test_objects_of_one_pixel_leave_fg_ari_undefined_and_counted():
+    labels = SPLITS[2].labels
+    dots = labels._replace(masks=np.zeros_like(labels.masks))
+    dots.masks[:, :, 0, 0], dots.masks[:, :, 1, 1] = 1, 2
+    result = SHORT(*SPLITS[:2], replace(SPLITS[2], labels=dots), KEY)
+    assert values(result)["fg_ari", "s"] is None
+    assert result.notes["frames"]["s"] == {"mse": 16 * TIME, "fg_ari": 0}
+
+
+def rule(**changes):
+    return replace(Rule(4e-3, 32, 100, 2, 2, 0.1, 32), **changes)
+
+
+def script(monkeypatch, errors):
+    """Lets the val error of each round be what the test says."""
+    told = iter(errors)
+    scored = lambda *_: Scored(np.full(1, next(told)), np.zeros((1, SIDE, SIDE), int))  # noqa: E731
+    monkeypatch.setattr("probes.decoding.score", scored)
+
+
+def test_training_stops_when_val_no_longer_falls_and_keeps_the_best(monkeypatch):
+    slots = jnp.asarray(SPLITS[2].slots[0])
+    script(monkeypatch, [9.0, 5.0, 2.0, 1.9, 3.0])
+    stopped = fit_decoder(*SPLITS[:2], 0, rule(), KEY)
+    assert stopped.curve == [[0, 9.0], [2, 5.0], [4, 2.0], [6, 1.9], [8, 3.0]]
+    assert (stopped.stopped, stopped.best_step) == ("patience", 6)
+    script(monkeypatch, [9.0, 5.0, 2.0, 1.9])
+    shorter = fit_decoder(*SPLITS[:2], 0, rule(max_steps=6), KEY)
+    assert (shorter.stopped, shorter.best_step) == ("max_steps", 6)
+    np.testing.assert_array_equal(stopped.decode(slots).frames, shorter.decode(slots).frames)
+
+
+def test_the_optimiser_goes_on_from_round_to_round():
+    kernel = Kernel(lambda model, batch, key: ((model.kernel[...] ** 2).sum(), {}), lambda data, key: 0, adam(0.1))
+    line = lambda: nnx.Linear(3, 2, rngs=nnx.Rngs(0))  # noqa: E731
+    first = kernel.fit(line(), (), 3, KEY)
+    second = kernel.fit(first.model, (), 4, KEY, optimizer_state=first.optimizer_state)
+    np.testing.assert_array_equal(second.model.kernel[...], kernel.fit(line(), (), 7, KEY).model.kernel[...])
+
+
+def test_figures_show_frames_and_what_each_slot_paints(learned):
+    arrays = learned.arrays
+    assert arrays["times"].tolist() == [2, 3] and arrays["clips"].tolist() == [0, 1, 2, 3]
+    assert arrays["p1.paintings"].shape == (4, 2, SLOTS, SIDE, SIDE, 3)
+    assert all(array.dtype == np.uint8 for name, array in arrays.items() if name not in ("clips", "times"))
+    true = (np.asarray(SPLITS[2].data)[:4, 2:] + 1) / 2 * 255
+    np.testing.assert_array_equal(arrays["frames"], true.astype(np.uint8))
+    assert np.abs(arrays["s.frames"].astype(int) - arrays["frames"]).mean() < 30
+
+
+def test_arrays_of_large_frames_stay_below_three_megabytes():
+    spec, pixels = replace(SPEC, frame_shape=(64, 64, 3)), 64 * 64
+    decoder = figure_frames(spec, 4, 2, Decoder.figure_parts) * 4 * pixels * (3 + 4 + 2 * (3 + 4 + 12))
+    rollout = figure_frames(spec, 4, 6, DecoderRollout.figure_parts) * 4 * pixels * (3 + 4 + 6 * 3)
+    assert 0 < decoder + rollout < 3_000_000
+
+
+def test_frames_in_a_step_shrink_with_their_size():
+    sides = {5: 256, 16: 256, 32: 64, 64: 16}
+    for side, frames in sides.items():
+        assert Decoder().rule(replace(SPEC, frame_shape=(side, side, 3))).batch_size == frames
+
+
+def test_what_cannot_be_asked_is_skipped_with_a_reason():
+    large, unlabelled = replace(SPEC, frame_shape=(210, 160, 3)), replace(SPEC, has_masks=False)
+    assert "210x160" in Decoder().supports(large) and "210x160" in DecoderRollout().supports(large)
+    assert Decoder().supports(unlabelled) is None
+    assert Masks().supports(unlabelled) and ColourKMeans().supports(unlabelled)
+    assert not any(probe.supports(SPEC) for probe in (Decoder(), DecoderRollout(), Masks(), ColourKMeans()))
+
+
+@pytest.mark.parametrize("field", ["frames_per_step", "max_steps", "patience", "learning_rate"])
+def test_impossible_settings_are_refused(field):
+    with pytest.raises(UserError, match=field):
+        Decoder(**{field: 0})
+
+
+def attention(frozen, side=SIDE):
+    """Masks that are certain of the true object, or of the one at the first pixel of each square of a coarser grid."""
+    step = SIDE // side
+    coarse = frozen.labels.masks[:, :, ::step, ::step].reshape(len(frozen.valid), TIME, -1)
+    return replace(frozen, masks=np.eye(SLOTS, dtype=np.float32)[coarse].swapaxes(-1, -2))
+
+
+def test_true_masks_score_one():
+    result = Masks()(*SPLITS[:2], attention(SPLITS[2]), KEY)
+    assert values(result) == {("fg_ari", "attention"): 1, ("mbo", "attention"): 1}
+    two = [len(set(frame[frame > 0])) == 2 for frame in SPLITS[2].labels.masks.reshape(-1, SIDE, SIDE)]
+    assert result.notes["frames"] == {"fg_ari": sum(two), "mbo": 16 * TIME}
+
+
+def test_masks_of_frames_that_do_not_count_are_left_out():
+    test = attention(SPLITS[2])
+    test.masks[3:], valid = 0, test.valid.copy()
+    valid[3:] = False
+    assert set(values(Masks()(*SPLITS[:2], replace(test, valid=valid), KEY)).values()) == {1}
+
+
+def test_coarser_masks_are_enlarged():
+    blocks = np.kron(np.array([[0, 1, 1], [0, 0, 2], [2, 0, 0]]), np.ones((2, 2), int))
+    labels = SPLITS[2].labels._replace(masks=np.broadcast_to(blocks, SPLITS[2].labels.masks.shape))
+    coarse = attention(replace(SPLITS[2], labels=labels), side=3)
+    assert coarse.masks.shape[-1] == 9
+    assert set(values(Masks()(*SPLITS[:2], coarse, KEY)).values()) == {1}
+
+
+@pytest.mark.parametrize("masks", [None, np.ones((16, TIME, SLOTS, 16), np.float32)])
+def test_no_masks_or_a_grid_that_does_not_fit_are_undefined(masks):
+    result = Masks()(*SPLITS[:2], replace(SPLITS[2], masks=masks), KEY)
+    assert set(values(result).values()) == {None} and result.notes["undefined"]
+
+
+def test_colours_that_differ_tell_objects_apart_whatever_the_slots():
+    other = replace(SPLITS[2], slots=np.zeros_like(SPLITS[2].slots))
+    results = [ColourKMeans()(*SPLITS[:2], test, KEY) for test in (SPLITS[2], other)]
+    assert values(results[0]) == values(results[1]) == {("fg_ari", "pixels"): 1}
+
+
+def test_more_colours_than_clusters_share_one_with_their_nearest():
+    pixels = np.repeat(np.array([[0.0], [1.0], [1.1], [5.0]]), [5, 3, 2, 1], axis=0)
+    found = cluster(pixels, 3, restarts=4, seed=0)
+    assert len({*found[:5]}) == len({*found[5:10]}) == 1 and len({found[0], found[5], found[10]}) == 3

@@ -1,0 +1,194 @@
+"""Figures from hand-made records and arrays: which there are, what they show, and that their bytes do not change."""
+
+import os
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from made import decoded, failed, film, record, rollout, row, written
+
+from benchmark import frame_figures, line_figures, scn_figures
+from benchmark.drawing import COLOURS, looks, troubles
+from benchmark.figures import arrays, write_figures
+from benchmark.records import Record
+from benchmark.scores import Context, Scores
+
+CURVE = [[1.0, 3.0], [100.0, 0.3]]
+
+
+def scores(*runs: Record) -> Scores:
+    (found,) = Scores.of(runs, Context())
+    return found
+
+
+def drawn(draw, runs: list[Record], files: dict[str, np.ndarray] | None = None) -> dict[str, object]:
+    """The figures of `draw`, when every finished run has the same arrays."""
+    return dict(draw(scores(*runs), lambda run: (files or {}) if run.status == "ok" else {}))
+
+
+def names(paths: list[Path]) -> set[str]:
+    return {"/".join(path.parts[-2:]) for path in paths}
+
+
+def synthetic(out: Path) -> list[Record]:
+    runs = [
+        written(out, record(dataset, method, seed, decoded(0.1, 0.2) + rollout(0.1, 0.1), curve=CURVE), film(size, 3))
+        for dataset, size in (("gridworld", 5), ("bouncing_balls", 16))
+        for method in ("setcon", "slot$wise_&")
+        for seed in (0, 1)
+    ]
+    return [*runs, written(out, failed("gridworld", "setcon", 2))]
+
+
+def test_the_synthetic_suite_has_its_figures_as_png_and_pdf(tmp_path):
+    found = write_figures(synthetic(tmp_path), tmp_path)
+    assert all(path.is_relative_to(tmp_path / "figures") and path.stat().st_size > 1000 for path in found)
+    expected = {"learning-curves", "steps-ahead-mse"}
+    for dataset in ("gridworld", "bouncing_balls"):
+        expected |= {f"frames-{dataset}-seed-{seed}" for seed in (0, 1)}
+        expected |= {f"clip-{dataset}-setcon", f"clip-{dataset}-slot-wise_"}
+    assert names(found) == {f"synthetic-quick/{name}.{ending}" for name in expected for ending in ("png", "pdf")}
+
+
+def test_the_same_records_in_any_order_give_the_same_bytes_whatever_the_users_settings(tmp_path, monkeypatch):
+    runs = synthetic(tmp_path)
+    first = {path: path.read_bytes() for path in write_figures(runs, tmp_path)}
+    random.Random(0).shuffle(runs)
+    monkeypatch.setitem(matplotlib.rcParams, "font.size", 20)
+    monkeypatch.setitem(os.environ, "SOURCE_DATE_EPOCH", "1")
+    assert {path: path.read_bytes() for path in write_figures(runs, tmp_path)} == first
+    assert matplotlib.rcParams["font.size"] == 20
+
+
+def test_no_records_give_no_figures(tmp_path):
+    assert write_figures([], tmp_path) == []
+
+
+@pytest.mark.parametrize("suite", ["atari", "synthetic", "colours", "mine"])
+def test_runs_that_all_failed_give_no_figures(tmp_path, suite):
+    runs = [replace(failed("gridworld", "setcon"), suite=suite), record("gridworld", "slotwise", suite=suite)]
+    assert write_figures(runs, tmp_path) == []
+
+
+def test_arrays_are_read_only_as_the_record_has_them(tmp_path):
+    run = written(tmp_path, record("gridworld", "setcon"), film(5, 3))
+    assert set(arrays(tmp_path, run)) == set(film(5, 3))
+    (tmp_path / run.path).with_suffix(".npz").write_bytes(b"altered")
+    assert arrays(tmp_path, run) == {}
+    assert arrays(tmp_path, record("gridworld", "slotwise")) == {}
+
+
+def test_learning_curves_have_a_line_a_seed_and_name_the_runs_that_failed():
+    runs = [record("gridworld", "setcon", seed, curve=CURVE) for seed in (0, 1)]
+    figure = drawn(line_figures.learning_curves, [*runs, failed("gridworld", "setcon", 2)])["learning-curves"]
+    (panel,) = figure.axes
+    assert [list(line.get_ydata()) for line in panel.get_lines()] == [[3.0, 0.3], [3.0, 0.3]]
+    assert [text.get_text() for text in panel.texts] == ["failed: setcon, seed 2"]
+    assert panel.get_yscale() == "log"
+
+
+def test_a_loss_below_zero_is_drawn_on_a_linear_axis():
+    figure = drawn(line_figures.learning_curves, [record("pong", "scn", curve=[[1, 0.5], [2, -0.5]])])
+    assert figure["learning-curves"].axes[0].get_yscale() == "linear"
+
+
+def test_steps_ahead_show_the_mean_its_error_and_every_seed():
+    runs = [record("gridworld", "setcon", seed, rollout(first, 0.01)) for seed, first in enumerate((0.01, 0.03))]
+    (panel,) = drawn(line_figures.steps_ahead, runs)["steps-ahead-mse"].axes
+    one, other, mean = (line.get_ydata() for line in panel.get_lines())
+    assert list(one) == pytest.approx([1, 2, 3, 4, 5, 6])
+    assert list(other) == pytest.approx([3, 4, 5, 6, 7, 8])
+    assert list(mean) == pytest.approx([2, 3, 4, 5, 6, 7])
+    band = panel.collections[0].get_paths()[0].get_extents()
+    assert (band.ymin, band.ymax) == (pytest.approx(1), pytest.approx(8))
+
+
+def coloured(colours: int, slots: int) -> Record:
+    fields = {"num_objects": colours, "num_colours": None, "num_slots": slots}
+    name = f"gridworld-colours-{colours}-slots-{slots}"
+    return record(name, "setcon", rows=decoded(0.01 * colours, 0.1), configuration={"training": {}, "dataset": fields})
+
+
+def test_colours_follow_each_rule_for_the_number_of_slots():
+    runs = [coloured(colours, slots) for colours, slots in ((3, 4), (4, 4), (4, 5), (6, 4), (6, 7))]
+    panels = {panel.get_title("left"): panel for panel in drawn(line_figures.colours, runs)["figure6-colours"].axes}
+    assert list(panels) == ["MSE s, 4 slots", "MSE s, colours + 1 slots", "MSE p, 4 slots", "MSE p, colours + 1 slots"]
+    lines = {title: panel.get_lines()[-1] for title, panel in panels.items()}
+    assert list(lines["MSE s, colours + 1 slots"].get_xdata()) == [3, 4, 6]
+    assert list(lines["MSE s, 4 slots"].get_ydata()) == pytest.approx([3, 4, 6])
+
+
+def canvas(figure) -> np.ndarray:
+    return figure.axes[0].images[0].get_array()
+
+
+def test_one_frame_has_a_row_a_method_and_a_column_a_slot():
+    arrays = film(16, 3)
+    runs = [record("bouncing_balls", method) for method in ("setcon", "slotwise")]
+    figure = drawn(frame_figures.one_frame, [*runs, failed("bouncing_balls", "reconstruction")], arrays)
+    (panel,) = figure["frames-bouncing_balls-seed-0"].axes
+    rows = [label.get_text() for label in panel.get_yticklabels()]
+    assert rows == ["reconstruction (failed)", "setcon", "slotwise"]
+    titles = [label.get_text() for label in panel.get_xticklabels()]
+    assert titles == ["frame", "s", "p", *(f"{kind} {k}" for kind in ("attn", "mask") for k in range(1, 5))]
+    shown = canvas(figure["frames-bouncing_balls-seed-0"])
+    tile = shown[67 : 67 + 64 : 4, :64:4]
+    np.testing.assert_allclose(tile, arrays["decoder.frames"][0, 1] / 255)
+    np.testing.assert_allclose(shown[:64, :64], 0.93)
+
+
+def test_methods_are_compared_at_a_time_that_all_have():
+    late, early = film(5, 3), film(5, 5)
+    late["decoder.times"], early["decoder.times"] = np.array([5, 6, 7]), np.array([3, 4, 5, 6, 7])
+    found = frame_figures.one_frame(
+        scores(record("gridworld", "setcon"), record("gridworld", "slotwise")),
+        lambda run: {"setcon": late, "slotwise": early}[run.method],
+    )
+    shown = canvas(dict(found)["frames-gridworld-seed-0"])
+    np.testing.assert_allclose(shown[:60:12, :60:12], late["decoder.frames"][0, 1] / 255)
+    np.testing.assert_allclose(shown[63 : 63 + 60 : 12, :60:12], early["decoder.frames"][0, 3] / 255)
+
+
+def test_a_clip_without_predictions_and_attention_shows_what_there_is():
+    arrays = {name: array for name, array in film(5, 4).items() if "p1" not in name and "attention" not in name}
+    (panel,) = drawn(frame_figures.over_time, [record("gridworld", "setcon", 3)], arrays)["clip-gridworld-setcon"].axes
+    rows = [label.get_text() for label in panel.get_yticklabels()]
+    assert rows == ["frame", "decoded from s", *(f"decoder mask, slot {k}" for k in range(1, 5))]
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["t = 3", "t = 4", "t = 5", "t = 6"]
+
+
+def test_accuracy_has_bars_points_and_the_papers_values():
+    runs = [record("pong", "scn", seed, [row("linear", "r2", "all", r2)]) for seed, r2 in enumerate((0.4, 0.6))]
+    (panel,) = drawn(scn_figures.accuracy, [*runs, record("pong", "cswm", rows=[row("linear", "r2", "all", -4.0)])])[
+        "table3-r2"
+    ].axes
+    widths = [bar.get_width() for bar in panel.patches if bar.get_height() > 0]
+    assert widths == [scn_figures.LOWEST, pytest.approx(0.5)]
+    points = {line.get_marker(): list(line.get_xdata()) for line in panel.get_lines()}
+    assert points["."] == [0.4, 0.6]
+    assert points["D"] == [0.73]
+    assert [text.get_text() for text in panel.texts] == ["-4.00"]
+
+
+def test_importance_has_a_matrix_a_method():
+    shares = np.array([[0.9, 0.1], [0.2, 0.8]])
+    notes = {"linear": {"objects": ["player", "ball"]}}
+    runs = [record("pong", method, notes=notes) for method in ("scn", "cswm")] + [failed("pong", "supervised")]
+    figure = drawn(scn_figures.importance, runs, {"linear.importance_std": shares})["importance"]
+    panel = figure.axes[0]
+    assert [image.get_array().tolist() for image in panel.images] == [shares.tolist()] * 2
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["player", "ball"]
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["cswm", "scn", "supervised"]
+
+
+def test_many_methods_still_look_different():
+    many = looks(scores(*(record("pong", f"method-{i:02}") for i in range(3 * len(COLOURS)))))
+    assert len(set(many.values())) == 3 * len(COLOURS)
+
+
+def test_failures_are_told_by_method():
+    runs = [failed("pong", "scn", 0), failed("pong", "scn", 2), failed("pong", "cswm", 1), record("pong", "scn", 1)]
+    assert troubles(scores(*runs), "pong") == "failed: cswm, seed 1\nfailed: scn, seed 0, 2"

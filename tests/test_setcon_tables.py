@@ -1,0 +1,165 @@
+"""The tables of Löwe et al. 2020 from hand-made records: units, order, bold, the paper's errors, what is left out."""
+
+import shutil
+import subprocess
+from dataclasses import astuple
+
+import pytest
+from made import decoded, failed, record, rollout, row
+
+from benchmark import latex, markdown
+from benchmark.published import published
+from benchmark.records import Record
+from benchmark.scores import Context
+from benchmark.table import Cell, Table
+from benchmark.tables import build, write_tables
+
+PAPER = published("loewe2020")
+SET = "synthetic-quick"
+CONTEXT = Context(floors=frozenset({"random-cnn"}), ceilings=frozenset({"supervised"}))
+
+
+def tables(records: list[Record], folder: str = SET) -> dict[str, Table]:
+    return {table.name: table for table in build(records, CONTEXT)[folder]}
+
+
+def cell(table: Table, row: str, column: str) -> Cell:
+    columns = [c.title for c in table.columns]
+    return {r.title: r for r in table.rows}[row].cells[columns.index(column)]
+
+
+def test_errors_are_in_hundredths_and_ari_in_per_cent_beside_the_papers_mean_and_error():
+    runs = [
+        record("bouncing_balls", "setcon", seed, decoded(0.02, mse_p, 0.5, 0.75))
+        for seed, mse_p in enumerate((0.05, 0.07))
+    ]
+    table = tables(runs)["table1-bouncing_balls"]
+    found = cell(table, "setcon", "MSE p (1e-2)")
+    assert (found.ours.mean, found.ours.se, found.ours.n) == (pytest.approx(6.0), pytest.approx(1.0), 2)
+    assert (found.paper, found.paper_se) == (5.541, 0.811)
+    assert cell(table, "setcon", "ARI p (%)").ours.mean == 75
+    assert "6.000 ± 1.000 | 5.541 ± 0.811 |" in markdown.render(table)
+    assert r"6.000 {\scriptsize$\pm$ 1.000} & 5.541 {\scriptsize$\pm$ 0.811} &" in latex.render(table, SET)
+
+
+def test_rows_are_in_the_papers_order_between_floors_and_what_it_lacks():
+    runs = [record("bouncing_balls", method, rows=decoded(0.1, 0.2)) for method in ("my-own", "random-cnn", "setcon")]
+    titles = [r.title for r in tables(runs)["table1-bouncing_balls"].rows]
+    assert titles == ["random-cnn (floor)", *PAPER["bouncing_balls"], "my-own"]
+
+
+def test_the_lowest_error_and_the_highest_ari_are_bold():
+    better, worse = decoded(0.01, 0.02, 0.9, 0.8), decoded(0.03, 0.04, 0.5, 0.4)
+    runs = [record("bouncing_balls", "setcon", rows=better), record("bouncing_balls", "slotwise", rows=worse)]
+    table = tables(runs)["table1-bouncing_balls"]
+    assert all(c.best for c in next(r.cells for r in table.rows if r.title == "setcon"))
+    assert not any(c.best for c in next(r.cells for r in table.rows if r.title == "slotwise"))
+    assert table.notes[0].startswith("Bold: the lowest MSE, the highest of all else as printed")
+
+
+def test_ari_is_a_dash_on_gridworld_and_a_note_says_why():
+    table = tables([record("gridworld", "setcon", rows=decoded(0.01, 0.02))])["table1-gridworld"]
+    assert cell(table, "setcon", "ARI s (%)") == Cell()
+    assert not next(c for c in table.columns if c.title == "ARI s (%)").paper
+    assert any("an object of one pixel cannot be torn apart" in note for note in table.notes)
+
+
+def test_no_note_blames_the_pixels_where_nothing_was_measured():
+    table = tables([failed("gridworld", "setcon")])["table1-gridworld"]
+    assert cell(table, "setcon", "MSE s (1e-2)") == Cell(None, 0.072, False, 0.064)
+    assert not any("pixel" in note for note in table.notes)
+
+
+def test_random_initial_slots_are_the_papers_appendix():
+    table = tables([record("gridworld", "setcon-random-init", rows=decoded(0.01, 0.02))])["table1-gridworld"]
+    found = table.rows[-1]
+    assert (found.title, found.mark) == ("setcon-random-init", "†")
+    assert found.cells[0].paper == 6.016
+    assert any(note.startswith("† The paper's appendix B.4") for note in table.notes)
+
+
+def test_what_is_reached_without_a_model_stands_below():
+    rows = [*decoded(0.01, 0.02, 0.5, 0.5), row("colour-kmeans", "fg_ari", "pixels", 0.97)]
+    painted = {"decoder": {"mean_image_mse": 0.2, "previous_frame_mse": 0.07}}
+    runs = [record("bouncing_balls", method, rows=rows, notes=painted) for method in ("setcon", "slotwise")]
+    table = tables(runs)["table1-bouncing_balls"]
+    assert [r.title for r in table.rows][-3:] == ["previous frame", "mean frame", "colour k-means"]
+    assert [r.summary for r in table.rows][-3:] == [True, False, False]
+    assert astuple(cell(table, "previous frame", "MSE p (1e-2)").ours) == (pytest.approx(7.0), None, 1)
+    assert cell(table, "mean frame", "MSE s (1e-2)").ours.mean == pytest.approx(20)
+    assert cell(table, "colour k-means", "ARI s (%)").ours.mean == pytest.approx(97)
+    assert not any(c.best for r in table.rows[-3:] for c in r.cells)
+
+
+def test_decoders_trained_with_the_method_have_a_table_of_their_own():
+    rows = decoded(0.03, 0.04) + decoded(0.01, 0.02, form="_own")
+    found = tables([record("gridworld", "reconstruction", rows=rows)])
+    assert cell(found["table1-gridworld"], "reconstruction", "MSE s (1e-2)").ours.mean == pytest.approx(3)
+    own = cell(found["table1-own-decoder-gridworld"], "reconstruction", "MSE s (1e-2)")
+    assert (own.ours.mean, own.paper) == (pytest.approx(1), 0.45)
+    assert "table1-own-decoder-gridworld" not in tables([record("gridworld", "setcon", rows=decoded(0.1, 0.2))])
+
+
+def test_steps_ahead_have_the_decoder_that_saw_them_all():
+    runs = [record("gridworld", "setcon", rows=decoded(0.5, 0.6) + rollout(0.01, 0.02))]
+    found = tables(runs)
+    table = found["steps-ahead-mse-gridworld"]
+    assert [c.title for c in table.columns] == ["s", "p1", "p2", "p3", "p4", "p5"]
+    assert [c.ours.mean for c in table.rows[0].cells] == pytest.approx([1, 3, 5, 7, 9, 11])
+    assert "steps-ahead-fg-ari-gridworld" not in found
+
+
+def test_slots_and_masks_without_a_decoder():
+    rows = [row("linear", metric, "all", 0.5) for metric in ("r2", "r2_ridge", "compactness", "modularity")]
+    rows += [row("masks", "mbo", "attention", 0.25), row("masks", "fg_ari", "attention", 0.5)]
+    rows += [row("colour-kmeans", "fg_ari", "pixels", 0.97)]
+    found = tables([record("my-own-video", "setcon", rows=rows)])
+    assert [name for name in found if "my-own-video" in name] == ["masks-my-own-video", "slots-my-own-video"]
+    assert cell(found["slots-my-own-video"], "setcon", "R², std.").ours.mean == 0.5
+    assert cell(found["slots-my-own-video"], "setcon", "modularity, std.") == Cell()
+    assert cell(found["masks-my-own-video"], "setcon", "mBO (%)").ours.mean == 25
+    assert cell(found["masks-my-own-video"], "colour k-means", "ARI (%)").ours.mean == pytest.approx(97)
+
+
+def coloured(colours: int, slots: int, method: str, **fields: int | None) -> Record:
+    dataset = {"num_objects": colours, "num_colours": None, "num_slots": slots} | fields
+    rows = decoded(0.01 * colours, 0.02 * colours)
+    name = f"gridworld-colours-{colours}-slots-{slots}"
+    return record(name, method, rows=rows, suite="colours", configuration={"training": {}, "dataset": dataset})
+
+
+def test_colours_are_ordered_by_their_number_and_that_of_slots():
+    runs = [coloured(c, k, "setcon") for c, k in ((10, 4), (4, 5), (4, 4), (3, 4))]
+    runs.append(coloured(4, 4, "slotwise", num_colours=4))
+    found = tables(runs, "colours-quick")
+    assert list(found) == ["figure6-mse-p", "figure6-mse-s"]
+    titles = [c.title for c in found["figure6-mse-p"].columns]
+    assert titles == ["3 colours, 4 slots", "4 colours, 4 slots", "4 colours, 5 slots", "10 colours, 4 slots"]
+    assert [c.ours.mean for c in found["figure6-mse-p"].rows[0].cells] == pytest.approx([6, 8, 8, 20])
+    assert [r.title for r in found["figure6-mse-s"].rows] == ["setcon", "slotwise"]
+
+
+def test_a_suite_of_the_users_own_gets_the_tables_that_its_metrics_fill():
+    rows = [*decoded(0.1, 0.2), row("linear", "r2_ridge", "all", 0.5), row("linear", "r2", "all", 0.5)]
+    found = tables([record("my-own-video", "setcon", rows=rows, suite="mine")], "mine-quick")
+    assert list(found) == ["table1-my-own-video", "slots-my-own-video", "cross-r2-ridge"]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_all_tables_compile_and_fit_the_page(tmp_path):
+    runs = [
+        record(dataset, method, seed, decoded(0.1, 0.2, 0.5, 0.4) + decoded(0.1, 0.2, 0.5, 0.4, "_own") + rollout(1, 1))
+        for dataset in ("gridworld", "bouncing_balls", "my_own")
+        for method in PAPER["gridworld"]
+        for seed in (0, 1)
+    ]
+    write_tables([*runs, *(coloured(c, k, "setcon") for c in (3, 4, 5, 6) for k in (4, 7))], tmp_path, CONTEXT)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+    assert "multiply defined" not in done.stdout
+
+
+def test_no_record_of_the_paper_gives_no_table_of_it():
+    assert build([record("my-own-video", "setcon")], CONTEXT) == {SET: []}
