@@ -30,13 +30,15 @@ def joint(method: Method) -> Joint:
 class Joint(Method):
     """The method `of` with a decoder beside it (Löwe et al. 2020, section 5.1).
 
-    `decoded_frames` of the batch's frames are decoded in a step, half from slots and half from predictions.
+    `decoded_frames` of the batch's frames, with `decoded_pixels` at most, are decoded in a step, half from slots and
+    half from predictions.
     """
 
     decodes = True
 
     of: Method
     decoded_frames: int = 256
+    decoded_pixels: int = 65_536
 
     @property
     def reads_labels(self) -> bool:  # type: ignore[override]
@@ -60,12 +62,14 @@ class Joint(Method):
     def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         loss_key, s_key, p_key = jax.random.split(key, 3)
         loss, logs = self.of.loss(model.model, batch, loss_key)
+        size = batch.frames.shape[-3] * batch.frames.shape[-2]
+        half = max(1, min(self.decoded_frames, self.decoded_pixels // size) // 2)
         s = jax.lax.stop_gradient(self.of.encode(model.model, batch.frames).slots)
-        parts = {"mse_s": sampled_error(model.decoder, s, batch.frames, self.decoded_frames // 2, s_key)}
+        parts = {"mse_s": sampled_error(model.decoder, s, batch.frames, half, s_key)}
         if self.context:
             p = jax.lax.stop_gradient(self.of.predict(model.model, s, batch.actions, 1)[:, self.context - 1 : -1, 0])
             target = batch.frames[:, self.context :]
-            parts["mse_p"] = sampled_error(model.decoder, p, target, self.decoded_frames // 2, p_key)
+            parts["mse_p"] = sampled_error(model.decoder, p, target, half, p_key)
         return loss + sum(parts.values()), logs | parts
 
     def encode(self, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmark.drawing import COLUMN, Axes, Figure, Look, Read, legend, looks, panels
+from benchmark.drawing import COLUMN, PAGE, Axes, Figure, Look, Read, legend, looks, panels
 from benchmark.published import published
 from benchmark.scores import Entrant, Scores
 from benchmark.types import Float
@@ -78,15 +78,19 @@ def importance(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
         return
     from matplotlib.figure import Figure as NewFigure
 
-    heights = [max(len(names) for names, _ in blocks.values()) for blocks in found.values()]
-    figure = NewFigure(figsize=(COLUMN, 0.08 * sum(heights) + 0.16 * len(found) + 1.0), layout="constrained")
-    grid = figure.add_gridspec(len(found), 1, height_ratios=heights)
-    panels = [figure.add_subplot(grid[row]) for row in range(len(found))]
+    columns = 2 if len(found) > 8 else 1
+    rows = [[*found.values()][start : start + columns] for start in range(0, len(found), columns)]
+    heights = [max(len(names) for blocks in row for names, _ in blocks.values()) for row in rows]
+    size = (PAGE if columns == 2 else COLUMN, 0.1 * sum(heights) + 0.2 * len(rows) + 1.0)
+    figure = NewFigure(figsize=size, layout="constrained")
+    grid = figure.add_gridspec(len(rows), columns, height_ratios=heights)
+    panels = [figure.add_subplot(grid[divmod(index, columns)]) for index in range(len(found))]
     for panel, (dataset, blocks) in zip(panels, found.items(), strict=True):
         _matrices(panel, [*looks(scores)], blocks)
         panel.set_title(dataset, loc="left", pad=2)
     names = {place + WIDTH / 2: entrant.title for place, entrant in enumerate(looks(scores))}
-    panels[-1].set_xticks([*names], [*names.values()], rotation=30, ha="right", rotation_mode="anchor")
+    for panel in panels[-columns:]:
+        panel.set_xticks([*names], [*names.values()], rotation=30, ha="right", rotation_mode="anchor")
     bar = figure.colorbar(panels[0].images[0], ax=panels, location="bottom", aspect=40, shrink=0.6, pad=0.02)
     bar.set_label("share of the weights for an object in each slot\n(ridge regression on standardised slots)")
     yield "importance", figure
@@ -102,7 +106,7 @@ def _matrices(panel: Axes, entrants: list[Entrant], blocks: Blocks) -> None:
             panel.set_yticks(range(len(names)), names)
     panel.set_xlim(0, len(entrants))
     panel.set_xticks([])
-    panel.tick_params(length=0, labelsize=4.5)
+    panel.tick_params(length=0, labelsize=5)
     panel.grid(visible=False)
     panel.spines[:].set_visible(False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, Literal
 
@@ -62,6 +62,15 @@ class Suite:
     budgets: dict[str, Budget]
 
 
+def _with_balls(budget: Budget, training: Training, fields: dict[str, Any]) -> Budget:
+    """GridWorld's budget, with Bouncing Balls beside it."""
+    return replace(
+        budget,
+        special={"bouncing_balls": training},
+        datasets={"gridworld": budget.datasets.get("*", {}), "bouncing_balls": fields},
+    )
+
+
 SCN_GAMES = (
     "asteroids",
     "berzerk",
@@ -85,6 +94,24 @@ SCN_GAMES = (
     "yarsrevenge",
 )
 
+COLOURS = tuple(f"gridworld-colours-{n}-slots-{k}" for n, k in [(3, 4), (4, 4), (5, 4), (6, 4), (4, 5), (5, 6), (6, 7)])
+
+SHORT_DECODERS = {"max_steps": 20, "round_steps": 10, "val_frames": 64}
+
+GRIDWORLD_BUDGETS = {
+    "smoke": Budget(
+        Training(steps=6, frames_per_step=16 * 8),
+        datasets={"*": {"probe_size": 200, "val_size": 50, "test_size": 100}},
+        probes={"decoder": SHORT_DECODERS, "decoder-rollout": SHORT_DECODERS},
+        meaningful=False,
+    ),
+    "quick": Budget(Training(steps=2_000, frames_per_step=128 * 8)),
+    "paper": Budget(
+        Training(steps=100_000, frames_per_step=1024 * 8),
+        probes={"decoder": {"max_steps": 100_000}, "decoder-rollout": {"max_steps": 100_000}},
+    ),
+}
+
 SUITES: dict[str, Suite] = {
     "atari": Suite(
         about="20 games, random agent: slot accuracy, compactness, modularity (Racah & Chandar 2020)",
@@ -103,6 +130,28 @@ SUITES: dict[str, Suite] = {
             # 100 epochs of 100,000 pairs in batches of 128; the data sets' own defaults are the paper's.
             "paper": Budget(Training(steps=78_125, frames_per_step=256)),
         },
+    ),
+    "synthetic": Suite(
+        about="GridWorld and Bouncing Balls: decoder MSE and FG-ARI of slots and predictions (Löwe et al. 2020)",
+        datasets=("gridworld", "bouncing_balls"),
+        probes=("decoder", "decoder-rollout", "masks", "colour-kmeans", "linear"),
+        budgets={
+            "smoke": _with_balls(
+                GRIDWORLD_BUDGETS["smoke"],
+                Training(steps=6, frames_per_step=4 * 12),
+                {"image_size": 16, "train_size": 40, "val_size": 8, "test_size": 16},
+            ),
+            "quick": _with_balls(
+                GRIDWORLD_BUDGETS["quick"], Training(steps=1_000, frames_per_step=32 * 12), {"image_size": 32}
+            ),
+            "paper": _with_balls(GRIDWORLD_BUDGETS["paper"], Training(steps=100_000, frames_per_step=128 * 12), {}),
+        },
+    ),
+    "colours": Suite(
+        about="GridWorld with 3 to 6 colours, as many slots as for 3 or one more than colours (Löwe et al. 2020)",
+        datasets=COLOURS,
+        probes=("decoder", "masks", "linear"),
+        budgets=GRIDWORLD_BUDGETS,
     ),
 }
 

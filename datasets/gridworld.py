@@ -111,3 +111,8 @@ def stack(positions: Int[Array, "t o 2"], order: Int[Array, " o"], grid_size: in
     front = jnp.max(there * (order + 1)[:, None], axis=-2)
     seen = jnp.zeros(len(order) + 1, jnp.uint8).at[order + 1].set(jnp.arange(1, len(order) + 1, dtype=jnp.uint8))
     return seen[front].reshape(-1, grid_size, grid_size)
+
+
+for _count, _slots in [(3, 4), (4, 4), (5, 4), (6, 4), (4, 5), (5, 6), (6, 7)]:  # figure 6 of the paper
+    _name = f"gridworld-colours-{_count}-slots-{_slots}"
+    datasets.register(_name, num_objects=_count, num_colours=_count, num_slots=_slots)(GridWorld)

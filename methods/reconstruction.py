@@ -29,7 +29,9 @@ from methods.slot_prediction import SlotPrediction
 @methods.register("reconstruction-fm", encoder="fm_mlp")
 @dataclass(frozen=True, kw_only=True)
 class Reconstruction(SlotPrediction):
-    """`decoded_frames` a step, None: all, as in the paper. `filters` of the decoder, None: the paper's.
+    """`decoded_frames` a step, fewer where they have more than `decoded_pixels`; None: all, as in the paper.
+
+    `filters` of the decoder, None: the paper's.
 
     Data sets whose frames have more than `max_pixels` are skipped: the cost of a step grows with pixels times slots.
     """
@@ -37,6 +39,7 @@ class Reconstruction(SlotPrediction):
     decodes = True
 
     decoded_frames: int | None = 256
+    decoded_pixels: int = 65_536
     filters: int | None = None
     max_pixels: int = 64 * 64
 
@@ -55,7 +58,8 @@ class Reconstruction(SlotPrediction):
     def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         encoder_key, s_key, p_key = jax.random.split(key, 3)
         s, p = self.encode_and_predict(model, batch.frames, encoder_key)
-        half = self.decoded_frames and self.decoded_frames // 2
+        size = batch.frames.shape[-3] * batch.frames.shape[-2]
+        half = self.decoded_frames and max(1, min(self.decoded_frames, self.decoded_pixels // size) // 2)
         mse_s = sampled_error(model.decoder, s, batch.frames, half, s_key)
         mse_p = sampled_error(model.decoder, p, batch.frames[:, 2:], half, p_key)
         return mse_s + mse_p, {"mse_s": mse_s, "mse_p": mse_p}
