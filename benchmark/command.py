@@ -137,8 +137,8 @@ def check_room(items: list[Item], cache: Path) -> None:
 
 
 def report(out: Path) -> int:
-    """Write the tables of all records under `out` and print them; damaged records are named."""
-    from benchmark import tables
+    """Write tables and figures of all records under `out` and print the tables; damaged records are named."""
+    from benchmark import figures, tables
 
     found, damaged = records.read_all(out)
     for path, reason in damaged:
@@ -153,5 +153,6 @@ def report(out: Path) -> int:
     )
     print(tables.as_markdown(found, context))
     tables.write_tables(found, out / "tables", context)
-    print(f"tables (LaTeX, Markdown, CSV): {out / 'tables'}")
+    figures.write_figures(found, out, context)
+    print(f"tables (LaTeX, Markdown, CSV): {out / 'tables'}; figures (PNG, PDF): {out / 'figures'}")
     return 0

@@ -26,6 +26,7 @@ FIGURES: dict[str, tuple[Draw, ...]] = {
         line_figures.learning_curves,
         line_figures.steps_ahead,
         frame_figures.one_frame,
+        frame_figures.frames_ahead,
         frame_figures.over_time,
     ),
     "colours": (line_figures.learning_curves, line_figures.colours),
@@ -38,6 +39,7 @@ EVERY: tuple[Draw, ...] = (
     scn_figures.accuracy,
     scn_figures.importance,
     frame_figures.one_frame,
+    frame_figures.frames_ahead,
     frame_figures.over_time,
 )
 

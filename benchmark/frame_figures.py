@@ -10,9 +10,10 @@ import numpy as np
 
 from benchmark.drawing import PAGE, Figure, Read
 from benchmark.scores import Entrant, Scores
+from benchmark.setcon_tables import HORIZON
 from benchmark.types import Float
 
-__all__ = ["one_frame", "over_time"]
+__all__ = ["frames_ahead", "one_frame", "over_time"]
 
 Image = Float[np.ndarray, "h w 3"]
 
@@ -33,28 +34,32 @@ MISSING = {"ok": "no frames kept", "failed": "failed"}
 
 @dataclass(frozen=True)
 class Film:
-    """One clip of a run, as its decoder probe left it: values from 0 to 1, at the `times` of the clip."""
+    """One clip of a run, as a decoder's probe left it: values from 0 to 1, at the `times` of the clip.
+
+    `decoded` are the frames by what slots they were decoded from, "s" or "p1"; `masks` are the decoder's for "s".
+    """
 
     times: list[int]
     frames: Float[np.ndarray, "t h w 3"]
     decoded: Mapping[str, Float[np.ndarray, "t h w 3"]]
-    masks: Float[np.ndarray, "t k h w"]
+    masks: Float[np.ndarray, "t k h w"] | None
     attention: Float[np.ndarray, "t k h w"] | None
 
     @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray]) -> Film | None:
-        """The first clip; None if the probe left nothing."""
-        clip = {name: array[0] / np.float64(255) for name, array in arrays.items() if array.dtype == np.uint8}
-        if not {"decoder.frames", "decoder.s.frames", "decoder.s.masks"} <= set(clip):
+    def of(cls, arrays: Mapping[str, np.ndarray], probe: str) -> Film | None:
+        """The first clip; None if that probe left nothing."""
+        own = {name.removeprefix(f"{probe}."): array for name, array in arrays.items() if name.startswith(f"{probe}.")}
+        if "s.frames" not in own:
             return None
-        names = {"s": "decoder.s.frames", "p": "decoder.p1.frames"}
-        return cls(
-            [int(time) for time in arrays["decoder.times"]],
-            clip["decoder.frames"],
-            {label: clip[name] for label, name in names.items() if name in clip},
-            clip["decoder.s.masks"],
-            _as_frames(clip["decoder.attention"], clip["decoder.frames"]) if "decoder.attention" in clip else None,
-        )
+        clip = {name: array[0] / np.float64(255) for name, array in own.items() if array.dtype == np.uint8}
+        decoded = {target: clip[f"{target}.frames"] for target in HORIZON if f"{target}.frames" in clip}
+        attention = _as_frames(clip["attention"], clip["frames"]) if "attention" in clip else None
+        return cls([int(time) for time in own["times"]], clip["frames"], decoded, clip.get("s.masks"), attention)
+
+    @property
+    def num_slots(self) -> int:
+        """Of the decoder's masks; 0 where there are none."""
+        return 0 if self.masks is None else self.masks.shape[1]
 
 
 def _as_frames(
@@ -66,30 +71,41 @@ def _as_frames(
 
 
 def one_frame(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
-    """For each data set and seed one frame as every method sees it: a row a method, those that failed too."""
+    """For each data set and seed one frame as every method sees it, decoded and in the masks of each slot."""
+    return _by_seed("frames", scores, read, "decoder", HORIZON[:2])
+
+
+def frames_ahead(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
+    """For each data set and seed one frame, decoded from slots predicted up to five steps before."""
+    return _by_seed("frames-ahead", scores, read, "decoder-rollout", HORIZON)
+
+
+def _by_seed(name: str, scores: Scores, read: Read, probe: str, targets: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """A row a method, those that failed too."""
     for dataset in scores.datasets:
         for seed in scores.seeds:
             runs = {e: record for e in scores.entrants() if (record := scores.runs.get((e, dataset, seed)))}
-            films = {e: Film.of(read(record)) for e, record in runs.items() if record.status != "skipped"}
+            films = {e: Film.of(read(record), probe) for e, record in runs.items() if record.status != "skipped"}
             if any(films.values()):
                 names = [e.title if film else f"{e.title} ({MISSING[runs[e].status]})" for e, film in films.items()]
-                yield f"frames-{dataset}-seed-{seed}", _compared(names, [*films.values()])
+                yield f"{name}-{dataset}-seed-{seed}", _compared(names, [*films.values()], targets)
 
 
-def _compared(names: Sequence[str], films: Sequence[Film | None]) -> Figure:
+def _compared(names: Sequence[str], films: Sequence[Film | None], targets: Sequence[str]) -> Figure:
     """The same frame in every row."""
     shown = [film for film in films if film]
-    slots = max(film.masks.shape[1] for film in shown)
+    slots = max(film.num_slots for film in shown)
     common = sorted(set.intersection(*(set(film.times) for film in shown)))
     time = common[len(common) // 2]
     masks = [f"{kind} {k + 1}" for kind in ("attn", "mask") for k in range(slots)]
-    titles = ["frame", "s", "p", *masks]
-    rows = [_row(film, film.times.index(time), slots) if film else [None] * len(titles) for film in films]
-    return mosaic(rows, names, titles, breaks=(1, 3, 3 + slots))
+    titles = ["frame", *targets, *masks]
+    rows = [_row(film, film.times.index(time), targets, slots) if film else [None] * len(titles) for film in films]
+    after = 1 + len(targets)
+    return mosaic(rows, names, titles, breaks=(1, after, after + slots))
 
 
-def _row(film: Film, t: int, slots: int) -> Row:
-    decoded = [film.decoded[label][t] if label in film.decoded else None for label in ("s", "p")]
+def _row(film: Film, t: int, targets: Sequence[str], slots: int) -> Row:
+    decoded = [film.decoded[target][t] if target in film.decoded else None for target in targets]
     masks = [_grey(part, t, k) for part in (film.attention, film.masks) for k in range(slots)]
     return [film.frames[t], *decoded, *masks]
 
@@ -100,18 +116,18 @@ def over_time(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
         for entrant in scores.entrants():
             for seed in scores.seeds:
                 record = scores.runs.get((entrant, dataset, seed))
-                if record and (film := Film.of(read(record))):
+                if record and (film := Film.of(read(record), "decoder")):
                     yield f"clip-{dataset}-{_slug(entrant)}", _clip(film, f"{entrant.title}, seed {seed}")
                     break
 
 
 def _clip(film: Film, title: str) -> Figure:
-    times, slots = range(len(film.times)), film.masks.shape[1]
+    times = range(len(film.times))
     rows: dict[str, Row] = {"frame": list(film.frames)}
-    rows |= {f"decoded from {label}": list(frames) for label, frames in film.decoded.items()}
-    if film.attention is not None:
-        rows |= {f"attention, slot {k + 1}": [_grey(film.attention, t, k) for t in times] for k in range(slots)}
-    rows |= {f"decoder mask, slot {k + 1}": [_grey(film.masks, t, k) for t in times] for k in range(slots)}
+    rows |= {f"decoded from {target}": list(frames) for target, frames in film.decoded.items()}
+    for kind, masks in (("attention", film.attention), ("decoder mask", film.masks)):
+        if masks is not None:
+            rows |= {f"{kind}, slot {k + 1}": [_grey(masks, t, k) for t in times] for k in range(masks.shape[1])}
     return mosaic(list(rows.values()), list(rows), [f"t = {time + 1}" for time in film.times], title=title)
 
 

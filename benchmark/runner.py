@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
@@ -25,7 +25,7 @@ from benchmark.plan import Item, Run
 from benchmark.progress import Progress
 from benchmark.records import Record
 from benchmark.registry import configuration
-from benchmark.training import Kernel, adam
+from benchmark.training import Kernel, adam, initialiser
 from benchmark.types import Batch, Data, Frozen, Key
 
 ARRAYS_LIMIT = 4_000_000
@@ -45,6 +45,7 @@ class Loaded:
 class Program:
     """What the seeds of one method on one data set share: the compiled training step and encoder."""
 
+    initialise: Callable[[Key], nnx.Module]
     kernel: Kernel
     encoder: Encoder
     batch_size: int
@@ -114,7 +115,7 @@ class Runner:
         began = time.perf_counter()
         init_key, train_key, probe_key = jax.random.split(jax.random.fold_in(jax.random.key(0), run.seed), 3)
         with clock.time("build"):
-            model = run.trained.build(splits.spec, nnx.Rngs(init_key))
+            model = program.initialise(init_key)
         if item.state == "reprobe":
             assert item.record is not None
             model, record = parameters.load(run.parameters(self.cache), model), item.record
@@ -234,7 +235,8 @@ def make_program(run: Run, splits: Splits) -> Program:
 
     kernel = Kernel(method.loss, sample, adam(method.learning_rate, method.weight_decay))
     horizon = max((probe.horizon for probe in run.probes.values()), default=0)
-    return Program(kernel, Encoder(method, spec, horizon), batch_size, window)
+    initialise = initialiser(lambda rngs: method.build(spec, rngs))
+    return Program(initialise, kernel, Encoder(method, spec, horizon), batch_size, window)
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import jax
@@ -136,6 +137,17 @@ def split(model: nnx.Module) -> tuple[Any, Any, Any]:
     """The model's structure, its parameters, and what else it carries (such as running averages)."""
     graph, params, rest = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
     return graph, params, rest
+
+
+def initialiser(build: Callable[[nnx.Rngs], nnx.Module]) -> Callable[[Key], nnx.Module]:
+    """Makes fresh models from keys, in one compiled program: operation by operation it takes seconds."""
+
+    @cache
+    def structure() -> Any:
+        return nnx.split(nnx.eval_shape(lambda: build(nnx.Rngs(0))))[0]
+
+    values = jax.jit(lambda key: nnx.state(build(nnx.Rngs(key))))
+    return lambda key: nnx.merge(structure(), values(key))
 
 
 def steps_per_call(steps: int) -> int:

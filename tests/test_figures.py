@@ -133,11 +133,21 @@ def test_one_frame_has_a_row_a_method_and_a_column_a_slot():
     rows = [label.get_text() for label in panel.get_yticklabels()]
     assert rows == ["reconstruction (failed)", "setcon", "slotwise"]
     titles = [label.get_text() for label in panel.get_xticklabels()]
-    assert titles == ["frame", "s", "p", *(f"{kind} {k}" for kind in ("attn", "mask") for k in range(1, 5))]
+    assert titles == ["frame", "s", "p1", *(f"{kind} {k}" for kind in ("attn", "mask") for k in range(1, 5))]
     shown = canvas(figure["frames-bouncing_balls-seed-0"])
     tile = shown[67 : 67 + 64 : 4, :64:4]
     np.testing.assert_allclose(tile, arrays["decoder.frames"][0, 1] / 255)
     np.testing.assert_allclose(shown[:64, :64], 0.93)
+
+
+def test_frames_ahead_show_what_was_predicted_from_how_far():
+    arrays = {name.replace("decoder.", "decoder-rollout."): array for name, array in film(5, 3).items()}
+    arrays = {name: array for name, array in arrays.items() if "masks" not in name}
+    figure = drawn(frame_figures.frames_ahead, [record("gridworld", "setcon")], arrays)
+    (panel,) = figure["frames-ahead-gridworld-seed-0"].axes
+    titles = [label.get_text() for label in panel.get_xticklabels()]
+    assert titles == ["frame", "s", "p1", "p2", "p3", "p4", "p5"]
+    np.testing.assert_allclose(canvas(figure["frames-ahead-gridworld-seed-0"])[:60, -60:], 0.93)
 
 
 def test_methods_are_compared_at_a_time_that_all_have():

@@ -110,3 +110,13 @@ def test_progress_hears_every_step():
 def test_the_curve_has_at_most_a_hundred_points_and_ends_at_the_last_step():
     curve = kernel().fit(Line(), DATA, 250, jax.random.key(0)).curve
     assert len(curve) == 100 and curve[-1][0] == 250
+
+
+def test_models_made_in_one_program_equal_those_made_step_by_step():
+    def build(rngs):
+        return nnx.Sequential(nnx.Linear(3, 4, rngs=rngs), nnx.BatchNorm(4, rngs=rngs), nnx.Linear(4, 2, rngs=rngs))
+
+    make, key = training.initialiser(build), jax.random.key(7)
+    jax.tree.map(np.testing.assert_array_equal, nnx.state(make(key)), nnx.state(build(nnx.Rngs(key))))
+    first, other = make(key), make(jax.random.key(8))
+    assert not np.array_equal(first.layers[0].kernel[...], other.layers[0].kernel[...])
