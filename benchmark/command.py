@@ -138,7 +138,7 @@ def check_room(items: list[Item], cache: Path) -> None:
 
 def report(out: Path) -> int:
     """Write tables and figures of all records under `out` and print the tables; damaged records are named."""
-    from benchmark import figures, tables
+    from benchmark.report import figures, tables
 
     found, damaged = records.read_all(out)
     for path, reason in damaged:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from made import decoded, failed, film, record, rollout, row, written
 
-from benchmark import frame_figures, line_figures, scn_figures
-from benchmark.drawing import COLOURS, looks, troubles
-from benchmark.figures import arrays, write_figures
 from benchmark.records import Record
-from benchmark.scores import Context, Scores
+from benchmark.report import frame_figures, line_figures, scn_figures
+from benchmark.report.drawing import COLOURS, looks, troubles
+from benchmark.report.figures import arrays, write_figures
+from benchmark.report.scores import Context, Scores
 
 CURVE = [[1.0, 3.0], [100.0, 0.3]]
 

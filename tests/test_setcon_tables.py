@@ -7,12 +7,12 @@ from dataclasses import astuple
 import pytest
 from made import decoded, failed, record, rollout, row
 
-from benchmark import latex, markdown
-from benchmark.published import published
 from benchmark.records import Record
-from benchmark.scores import Context
-from benchmark.table import Cell, Table
-from benchmark.tables import build, write_tables
+from benchmark.report import latex, markdown
+from benchmark.report.published import published
+from benchmark.report.scores import Context
+from benchmark.report.table import Cell, Table
+from benchmark.report.tables import build, write_tables
 
 PAPER = published("loewe2020")
 SET = "synthetic-quick"

@@ -5,7 +5,7 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
-from benchmark.statistics import Summary, summarise
+from benchmark.report.statistics import Summary, summarise
 
 
 def test_three_values_by_hand():

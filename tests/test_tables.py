@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import latex, markdown
-from benchmark.published import published
 from benchmark.records import Record
-from benchmark.scores import Context, Entrant, Scores
-from benchmark.statistics import Summary
-from benchmark.table import Cell, Column, Row, Table, number, strongest
-from benchmark.table import csv as as_csv
-from benchmark.tables import as_markdown, build, write_tables
+from benchmark.report import latex, markdown
+from benchmark.report.published import published
+from benchmark.report.scores import Context, Entrant, Scores
+from benchmark.report.statistics import Summary
+from benchmark.report.table import Cell, Column, Row, Table, number, strongest
+from benchmark.report.table import csv as as_csv
+from benchmark.report.tables import as_markdown, build, write_tables
 
 GAMES = tuple(published("racah2020")["r2"])
 CONTEXT = Context(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from benchmark.records import Record
-from benchmark.scores import Scores
+from benchmark.report.scores import Scores
 from benchmark.suites import SUITES, Training, paper_share
 
 __all__ = ["caption", "listed", "notes"]

@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["published"]
 
-PAPERS = Path(__file__).parent.parent / "results" / "papers"
+PAPERS = Path(__file__).parents[2] / "results" / "papers"
 
 
 @cache

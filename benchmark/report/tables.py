@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmark import colour_tables, latex, markdown, scn_tables, setcon_tables
 from benchmark.records import Record, write_atomically
-from benchmark.scores import Context, Scores
-from benchmark.table import Table, csv
+from benchmark.report import colour_tables, latex, markdown, scn_tables, setcon_tables
+from benchmark.report.scores import Context, Scores
+from benchmark.report.table import Table, csv
 
 __all__ = ["Context", "as_markdown", "build", "write_tables"]
 

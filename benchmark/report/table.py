@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmark.statistics import Summary
+from benchmark.report.statistics import Summary
 
 __all__ = ["DASH", "Cell", "Column", "Row", "Table", "csv", "number", "strongest"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.table import DASH, Cell, Column, Row, Table, number
+from benchmark.report.table import DASH, Cell, Column, Row, Table, number
 
 __all__ = ["document", "escape", "render"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.drawing import PAGE, Figure, Read
-from benchmark.scores import Entrant, Scores
-from benchmark.setcon_tables import HORIZON
+from benchmark.report.drawing import PAGE, Figure, Read
+from benchmark.report.scores import Entrant, Scores
+from benchmark.report.setcon_tables import HORIZON
 from benchmark.types import Float
 
 __all__ = ["frames_ahead", "one_frame", "over_time"]

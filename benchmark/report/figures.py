@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import frame_figures, line_figures, scn_figures
-from benchmark.drawing import Draw, save, style
 from benchmark.parameters import intact
 from benchmark.records import Record
-from benchmark.scores import Context, Scores
+from benchmark.report import frame_figures, line_figures, scn_figures
+from benchmark.report.drawing import Draw, save, style
+from benchmark.report.scores import Context, Scores
 
 __all__ = ["write_figures"]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from benchmark.captions import caption, notes
-from benchmark.scores import Entrant, Scores
-from benchmark.statistics import Summary
-from benchmark.table import Cell, Column, Row, Table, strongest
+from benchmark.report.captions import caption, notes
+from benchmark.report.scores import Entrant, Scores
+from benchmark.report.statistics import Summary
+from benchmark.report.table import Cell, Column, Row, Table, strongest
 
 __all__ = ["Measure", "Published", "by_method", "cells_of"]
 

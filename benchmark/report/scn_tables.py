@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from benchmark.captions import caption, listed, notes
-from benchmark.comparison import Measure, Published, by_method, cells_of
-from benchmark.published import published
-from benchmark.scores import Entrant, Scores
-from benchmark.table import Cell, Column, Row, Table, strongest
+from benchmark.report.captions import caption, listed, notes
+from benchmark.report.comparison import Measure, Published, by_method, cells_of
+from benchmark.report.published import published
+from benchmark.report.scores import Entrant, Scores
+from benchmark.report.table import Cell, Column, Row, Table, strongest
 
 __all__ = ["tables"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmark.drawing import COLUMN, PAGE, Axes, Figure, Look, Read, legend, looks, panels
-from benchmark.published import published
-from benchmark.scores import Entrant, Scores
+from benchmark.report.drawing import COLUMN, PAGE, Axes, Figure, Look, Read, legend, looks, panels
+from benchmark.report.published import published
+from benchmark.report.scores import Entrant, Scores
 from benchmark.types import Float
 
 __all__ = ["accuracy", "importance"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.records import Record, write_atomically
-from benchmark.scores import Entrant, Scores
+from benchmark.report.scores import Entrant, Scores
 
 __all__ = [
     "COLUMN",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from benchmark.colour_tables import Variant, variants
-from benchmark.drawing import COLUMN, PAGE, Axes, Figure, Read, legend, logarithmic, looks, panels, say_troubles
-from benchmark.scores import Entrant, Scores
-from benchmark.setcon_tables import HORIZON
-from benchmark.statistics import summarise
+from benchmark.report.colour_tables import Variant, variants
+from benchmark.report.drawing import COLUMN, PAGE, Axes, Figure, Read, legend, logarithmic, looks, panels, say_troubles
+from benchmark.report.scores import Entrant, Scores
+from benchmark.report.setcon_tables import HORIZON
+from benchmark.report.statistics import summarise
 
 __all__ = ["colours", "learning_curves", "steps_ahead"]
 

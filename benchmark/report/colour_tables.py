@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from benchmark.comparison import Measure, by_method
-from benchmark.scores import Scores
-from benchmark.setcon_tables import ERROR
-from benchmark.table import Column, Table
+from benchmark.report.comparison import Measure, by_method
+from benchmark.report.scores import Scores
+from benchmark.report.setcon_tables import ERROR
+from benchmark.report.table import Column, Table
 
 __all__ = ["Variant", "tables", "variants"]
 

@@ -11,11 +11,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from benchmark.comparison import Measure, by_method, scaled
-from benchmark.published import published
-from benchmark.scores import Entrant, Scores
-from benchmark.statistics import Summary, summarise
-from benchmark.table import Cell, Column, Row, Table
+from benchmark.report.comparison import Measure, by_method, scaled
+from benchmark.report.published import published
+from benchmark.report.scores import Entrant, Scores
+from benchmark.report.statistics import Summary, summarise
+from benchmark.report.table import Cell, Column, Row, Table
 
 __all__ = ["ERROR", "HORIZON", "UNITS", "tables"]
 

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Literal
 
 from benchmark.records import Record
-from benchmark.statistics import Summary, summarise
+from benchmark.report.statistics import Summary, summarise
 
 __all__ = ["Context", "Entrant", "Scores"]
 
