@@ -12,7 +12,10 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA = 1
 
@@ -125,6 +128,13 @@ def read_all(out: Path) -> tuple[list[Record], list[tuple[Path, str]]]:
         except DamagedRecordError as error:
             damaged.append((path, str(error)))
     return good, damaged
+
+
+def frame(out: Path) -> pandas.DataFrame:
+    """All metrics under an output folder, one row a metric, for work of one's own in a notebook."""
+    import pandas
+
+    return pandas.DataFrame(tidy(read_all(out)[0]))
 
 
 def tidy(records: Iterable[Record]) -> Iterator[dict[str, Any]]:

@@ -59,10 +59,10 @@ class ColourKMeans(Probe):
 
 def cluster(pixels: Float[np.ndarray, "n c"], num_clusters: int, restarts: int, seed: int) -> Int[np.ndarray, " n"]:
     """The cluster of every pixel. Each colour is clustered once, with the number of its pixels as weight."""
-    from sklearn.cluster import KMeans
-
     colours, which, counts = np.unique(pixels, axis=0, return_inverse=True, return_counts=True)
     if len(colours) <= num_clusters:
         return which.reshape(-1)
+    from sklearn.cluster import KMeans
+
     kmeans = KMeans(num_clusters, n_init=restarts, random_state=seed).fit(colours, sample_weight=counts)
     return kmeans.labels_[which.reshape(-1)].astype(int)

@@ -46,10 +46,10 @@ class Decoder(Probe):
     Targets: `s`, and `p1` where the method predicts. `mse_own` and `fg_ari_own` are those of the decoder that a method
     trained for itself. FG-ARI is a mean over the frames where it is defined, which the notes count.
 
-    A step has `frames_per_step` frames, fewer where these would exceed `pixels_per_step`: 256 on GridWorld, 64 of
-    32 x 32 pixels, 16 of 64 x 64. After every `round_steps` the decoder is measured on `val_frames` frames a target.
-    Training stops when that error has not fallen by the fraction `tolerance` for `patience` rounds, and after
-    `max_steps`; the decoder that was best on val is kept.
+    A step has `frames_per_step` frames, fewer where these would exceed `pixels_per_step`: 256 on GridWorld, 8 of 32 x
+    32 pixels, 2 of 64 x 64, as a step costs by the pixel and few frames teach about as much in it as many. After every
+    `round_steps` the decoder is measured on `val_frames` frames a target. Training stops when that error has not fallen
+    by the fraction `tolerance` for `patience` rounds, and after `max_steps`; the decoder that was best on val is kept.
     """
 
     horizon: ClassVar[int] = 1
@@ -58,8 +58,8 @@ class Decoder(Probe):
 
     learning_rate: float = 1e-3
     frames_per_step: int = 256
-    pixels_per_step: int = 65_536
-    max_steps: int = 2000
+    pixels_per_step: int = 8_192
+    max_steps: int = 1_000
     round_steps: int = 100
     patience: int = 5
     tolerance: float = 0.01

@@ -124,7 +124,7 @@ def _some(aligned: Aligned, count: int) -> Aligned:
     return Aligned(aligned.slots, aligned.clips[chosen], aligned.times[chosen])
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _kernel(read: Read, batch_size: int, learning_rate: float, shapes: tuple[tuple[int, ...], ...]) -> Kernel:
     """A kernel that seeds and methods share; its programs are compiled for slots and entries of these `shapes`."""
 
@@ -155,7 +155,7 @@ def _snapshot(model: nnx.Module) -> Decode:
     return partial(_program(graph), jax.tree.map(jnp.copy, params))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _program(graph: Any) -> Callable[[Any, Float[Array, "b k d"]], Decoded]:
     return jax.jit(lambda params, slots: nnx.merge(graph, params)(slots))
 

@@ -59,6 +59,13 @@ def test_digest_does_not_depend_on_the_order_of_keys():
     assert records.digest({"a": 1}) != records.digest({"a": 2})
 
 
+def test_all_metrics_come_as_one_data_frame(tmp_path):
+    records.write(tmp_path, RECORD)
+    records.write(tmp_path, replace(RECORD, seed=1))
+    table = records.frame(tmp_path)
+    assert list(table.seed) == [0, 1] and set(table.metric) == {"r2"} and table.value.iloc[0] == 0.1 + 0.2
+
+
 def test_tidy_rows_carry_the_run_beside_the_metric():
     (row,) = records.tidy([RECORD])
     assert row["dataset"] == "pong" and row["metric"] == "r2" and row["seed"] == 0
