@@ -38,7 +38,7 @@ class Joint(Method):
 
     of: Method
     decoded_frames: int = 256
-    decoded_pixels: int = 65_536
+    decoded_pixels: int = 16_384
 
     @property
     def reads_labels(self) -> bool:  # type: ignore[override]

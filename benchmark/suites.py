@@ -96,7 +96,20 @@ SCN_GAMES = (
 
 COLOURS = tuple(f"gridworld-colours-{n}-slots-{k}" for n, k in [(3, 4), (4, 4), (5, 4), (6, 4), (4, 5), (5, 6), (6, 7)])
 
-SHORT_DECODERS = {"max_steps": 20, "round_steps": 10, "val_frames": 64}
+SHORT_DECODERS = {
+    "max_steps": 20,
+    "round_steps": 10,
+    "val_frames": 64,
+    "frames_per_step": 32,
+    "pixels_per_step": 4096,
+}
+LONG_DECODERS = {
+    "max_steps": 100_000,
+    "round_steps": 1_000,
+    "patience": 10,
+    "pixels_per_step": 262_144,
+    "val_frames": 1024,
+}
 
 GRIDWORLD_BUDGETS = {
     "smoke": Budget(
@@ -105,10 +118,10 @@ GRIDWORLD_BUDGETS = {
         probes={"decoder": SHORT_DECODERS, "decoder-rollout": SHORT_DECODERS},
         meaningful=False,
     ),
-    "quick": Budget(Training(steps=2_000, frames_per_step=128 * 8)),
+    "quick": Budget(Training(steps=2_000, frames_per_step=128 * 8), probes={"decoder-rollout": {"max_steps": 500}}),
     "paper": Budget(
         Training(steps=100_000, frames_per_step=1024 * 8),
-        probes={"decoder": {"max_steps": 100_000}, "decoder-rollout": {"max_steps": 100_000}},
+        probes={"decoder": LONG_DECODERS, "decoder-rollout": LONG_DECODERS},
     ),
 }
 

@@ -39,7 +39,7 @@ class Reconstruction(SlotPrediction):
     decodes = True
 
     decoded_frames: int | None = 256
-    decoded_pixels: int = 65_536
+    decoded_pixels: int = 16_384
     filters: int | None = None
     max_pixels: int = 64 * 64
 

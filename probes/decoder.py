@@ -63,16 +63,16 @@ class Decoder(Probe):
     round_steps: int = 100
     patience: int = 5
     tolerance: float = 0.01
-    val_frames: int = 512
+    val_frames: int = 256
 
     def __post_init__(self) -> None:
         """Raises UserError for a value out of its range."""
         for name in ("frames_per_step", "pixels_per_step", "round_steps", "patience", "val_frames", "max_steps"):
             if getattr(self, name) < 1:
-                raise UserError(f"probes.decoder.{name} is {getattr(self, name)}; it must be at least 1")
+                raise UserError(f"a decoder probe's {name} is {getattr(self, name)}; it must be at least 1")
         if not (self.learning_rate > 0 and 0 <= self.tolerance < 1):
             found = f"learning_rate={self.learning_rate}, tolerance={self.tolerance}"
-            raise UserError(f"probes.decoder: {found}; the first must be above 0, the second from 0 up to 1")
+            raise UserError(f"a decoder probe's {found}; the first must be above 0, the second from 0 up to 1")
 
     def supports(self, spec: DatasetSpec) -> str | None:
         h, w, _ = spec.frame_shape
@@ -96,6 +96,7 @@ class Decoder(Probe):
         fitted = fit_decoder(train, val, self.horizon, rule, key)
         decoders = {"": fitted.decode} | ({"_own": test.decode} if test.decode else {})
         metrics, counts = [], {}
+        metrics += _own_on_val(val, self.horizon, rule.batch_size)
         for suffix, decode in decoders.items():
             for target, aligned in entries.items():
                 error, ari, counts[f"{target}{suffix}"] = _measure(decode, test, aligned, rule.batch_size)
@@ -105,6 +106,14 @@ class Decoder(Probe):
         notes |= {"curve": fitted.curve, "frames_per_step": rule.batch_size, "frames": counts}
         arrays = _figures(fitted.decode, test, entries, self.figure_parts, rule.batch_size)
         return ProbeResult(tuple(metrics), arrays, notes | _baselines(train, test))
+
+
+def _own_on_val(val: Frozen, horizon: int, batch_size: int) -> list[Metric]:
+    """MSE on val of the decoder that the method trained for itself: learning rates are chosen by it."""
+    if val.decode is None:
+        return []
+    errors = {target: _measure(val.decode, val, a, batch_size)[0] for target, a in align(val, horizon).items()}
+    return [Metric("mse_own", target, error, higher_is_better=False, split="val") for target, error in errors.items()]
 
 
 def _measure(

@@ -1,0 +1,101 @@
+"""A decoder trained beside the model changes nothing of it, and the rate whose decoder errs least is taken."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import datasets as _datasets  # noqa: F401
+import methods as _methods  # noqa: F401
+import probes as _probes  # noqa: F401
+from benchmark import plan, records, tuning
+from benchmark.configure import Configuration, parse_overrides
+from benchmark.joint import joint
+from benchmark.registry import datasets, methods
+from benchmark.runner import blank
+from benchmark.types import Batch
+
+SPEC = datasets.create("gridworld").spec()
+
+
+@pytest.fixture(scope="module")
+def gradients():
+    """Gradients of the joint loss, and of the method's own, for the same model and batch."""
+    method = methods.create("slotwise")
+    beside = joint(method)
+    graph, state = nnx.split(beside.build(SPEC, nnx.Rngs(0)))
+    batch = Batch(jax.random.uniform(jax.random.key(1), (3, 8, 5, 5, 3)))
+
+    def joint_loss(state):
+        loss, logs = beside.loss(nnx.merge(graph, state), batch, jax.random.key(2))
+        return loss, logs
+
+    def own_loss(state):
+        return method.loss(nnx.merge(graph, state).model, batch, jax.random.key(2))[0]
+
+    (loss, logs), together = jax.jit(jax.value_and_grad(joint_loss, has_aux=True))(state)
+    value, alone = jax.jit(jax.value_and_grad(own_loss))(state)
+    return loss, logs, value, together, alone
+
+
+def test_the_joint_decoder_hands_no_gradient_to_the_model(gradients):
+    _, _, _, together, alone = gradients
+    for a, b in zip(jax.tree.leaves(together["model"]), jax.tree.leaves(alone["model"]), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    assert all(jnp.any(leaf != 0) for leaf in jax.tree.leaves(together["decoder"]))
+
+
+def test_the_joint_loss_is_the_methods_plus_the_decoders_two_errors(gradients):
+    loss, logs, value, _, _ = gradients
+    assert float(loss) == pytest.approx(float(value + logs["mse_s"] + logs["mse_p"]), rel=1e-5)
+
+
+def test_a_method_beside_its_decoder_keeps_its_rate_context_and_blindness():
+    method = methods.create("setcon", learning_rate=0.5)
+    beside = joint(method)
+    assert (beside.learning_rate, beside.context, beside.reads_labels, beside.decodes) == (0.5, 2, False, True)
+
+
+def grid(*overrides):
+    wanted = Configuration("synthetic", "smoke", tuple(parse_overrides(overrides)))
+    return plan.runs(wanted, ["setcon", "random-cnn"], ["gridworld"], seeds=2)
+
+
+def test_five_joint_candidates_for_each_method_that_trains():
+    runs = tuning.candidates(grid())
+    assert {run.method_name for run in runs} == {"setcon"} and len(runs) == 5
+    rates = sorted(run.method.learning_rate for run in runs)
+    np.testing.assert_allclose(rates, np.array([1, 2, 3, 4, 5]) * 1e-3 / 3)
+    assert {(run.seed, run.training.probe_protocol) for run in runs} == {(0, "joint")}
+
+
+def test_the_rate_with_the_smallest_error_on_val_is_taken_for_all_seeds_and_said_in_the_run(tmp_path):
+    for run, error in zip(tuning.candidates(grid()), [0.5, 0.3, 0.2, 0.4, None], strict=True):
+        rows = [
+            {"metric": "mse_own", "split": split, "target": target, "value": value}
+            for split, target, value in (
+                ("val", "s", error),
+                ("val", "p1", 0.1),
+                ("test", "s", 0.0),
+                ("val", "p5", 9.0),
+            )
+        ]
+        records.write(tmp_path, replace(blank(run), status="ok", metrics=rows))
+    chosen = tuning.tuned(grid(), tmp_path)
+    setcon = [run for run in chosen if run.method_name == "setcon"]
+    assert [run.method.learning_rate for run in setcon] == [1e-3, 1e-3]
+    assert len(setcon[0].tuned["candidates"]) == 5 and setcon[0].tuned["chosen"] == 1e-3
+    assert [run for run in chosen if run.method_name == "random-cnn"] == [
+        r for r in grid() if r.method_name != "setcon"
+    ]
+
+
+def test_without_any_candidates_record_the_rate_stays(tmp_path):
+    assert [run.digest for run in tuning.tuned(grid(), tmp_path)] == [run.digest for run in grid()]
+
+
+def test_the_probe_protocol_is_part_of_a_runs_identity():
+    assert grid("training.probe_protocol=joint")[0].digest != grid()[0].digest
