@@ -72,12 +72,14 @@ class Colours:
         np.right_shift(second, 1, out=out)
         words = np.flatnonzero(first.view(np.uint64).ravel() != second.view(np.uint64).ravel())
         if len(words):
-            pairs = first.reshape(-1, 8)[words].astype(np.uint16) << 8 | second.reshape(-1, 8)[words]
-            codes = self._table.take(pairs)
+            pairs = first.reshape(-1, 8).take(words, 0).astype(np.uint16)
+            pairs <<= 8
+            pairs |= second.reshape(-1, 8).take(words, 0)
+            codes = self._table.take(pairs, mode="clip")  # nothing to clip, but faster than a check
             if codes.max() == _UNKNOWN:
                 self._learn(np.unique(pairs))
                 codes = self._table.take(pairs)
-            out.reshape(-1, 8)[words] = codes
+            out.view(np.uint64).ravel()[words] = codes.view(np.uint64).ravel()
         return len(self.banks) - 1
 
     def _learn(self, pairs: np.ndarray) -> None:
