@@ -1,6 +1,8 @@
 """Who may import whom."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,14 @@ def test_heavy_packages_are_imported_where_they_are_used():
             heavy = {name for name in imports(path, top_level_only=True) if name.split(".")[0] in HEAVY}
             allowed = {"ale_py", "gymnasium"} if path.name in ("atari_collect.py", "atari_gym.py") else set()
             assert not {n for n in heavy if n.split(".")[0] not in allowed}, f"{path.name} imports {heavy} at the top"
+
+
+def test_listing_and_planning_load_nothing_heavy():
+    script = (
+        "import sys; from benchmark.command import main; "
+        "assert main(sys.argv[1:]) == 0; "
+        f"print('loaded', sorted(set({sorted(HEAVY - {'gymnasium', 'rich'})}) & sys.modules.keys()))"
+    )
+    for arguments in (["--list"], ["--dry-run", "--datasets", "gridworld", "--suite", "synthetic"]):
+        done = subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True)
+        assert done.stdout.strip().endswith("loaded []"), done.stdout[-300:] + done.stderr[-2000:]
