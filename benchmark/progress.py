@@ -108,7 +108,7 @@ class PlainProgress:
 
     def run_finished(self, record: Record) -> None:
         self.remaining.finish(record.path)
-        end = f"loss {record.curve[-1][1]:.4g}" if record.curve else record.reason or record.status
+        end = f"loss {record.curve[-1][1]:.4g}" if record.curve else record.reason or "not trained"
         took = duration(time.monotonic() - self._pace.began)
         left = duration(self.remaining.seconds())
         count = f"[{self.remaining.done}/{self.remaining.total}]"

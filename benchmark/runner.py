@@ -82,23 +82,26 @@ class Runner:
 
         A run that raises is recorded as failed and the rest goes on. Raises UserError when a record cannot be written.
         """
-        for _, same_data in groupby((i for i in items if i.to_do), key=lambda i: i.run.dataset_name):
-            group = list(same_data)
-            loaded = self._load(group[0].run)
-            for _, same_method in groupby(group, key=lambda i: i.run.method_name):
-                program = None
-                for item in same_method:
-                    self.progress.run_started(item.run)
-                    try:
-                        if isinstance(loaded, Exception):
-                            raise loaded
-                        program = program or make_program(item.run, loaded.splits)
-                        record = self._run(item, loaded, program)
-                    except Exception as error:
-                        record = failed(item.run, error)
-                    self._write(record, item)
-                    self.progress.run_finished(record)
-                    yield record
+        for _, group in groupby((i for i in items if i.to_do), key=lambda i: i.run.dataset_name):
+            yield from self._on_one_data_set(list(group))
+
+    def _on_one_data_set(self, items: Sequence[Item]) -> Iterator[Record]:
+        """All runs on a data set; a function of its own, so that the frames are gone before the next are loaded."""
+        loaded = self._load(items[0].run)
+        for _, same_method in groupby(items, key=lambda i: i.run.method_name):
+            program = None
+            for item in same_method:
+                self.progress.run_started(item.run)
+                try:
+                    if isinstance(loaded, Exception):
+                        raise loaded
+                    program = program or make_program(item.run, loaded.splits)
+                    record = self._run(item, loaded, program)
+                except Exception as error:
+                    record = failed(item.run, error)
+                self._write(record, item)
+                self.progress.run_finished(record)
+                yield record
 
     def _load(self, run: Run) -> Loaded | Exception:
         """The run's data set, or why it cannot be had: then all runs on it fail."""

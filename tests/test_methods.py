@@ -33,15 +33,13 @@ def batch_for(method, size=4) -> Batch:
 
 
 @cache
-def loss_and_gradients(name):
+def fitted(name):
+    """30 steps on one fixed batch; labels are in it for a ceiling only."""
     method, graph, state = built(name)
     batch = batch_for(method)
     batch = batch if method.reads_labels else batch._replace(labels=None)
-
-    def loss(state):
-        return method.loss(nnx.merge(graph, state), batch, jax.random.key(2))
-
-    return jax.jit(jax.value_and_grad(loss, has_aux=True, allow_int=True))(state)
+    kernel = Kernel(method.loss, lambda data, key: data, adam(3e-4))
+    return kernel.fit(nnx.merge(graph, jax.tree.map(jnp.copy, state)), batch, 30, jax.random.key(0))
 
 
 @cache
@@ -56,20 +54,22 @@ def encoder(name):
     return jax.jit(encode)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_loss_is_a_finite_scalar_with_finite_parts_and_labels_are_read_by_ceilings_only(name):
-    (loss, logs), _ = loss_and_gradients(name)
-    assert loss.shape == () and jnp.isfinite(loss)
-    assert all(jnp.isfinite(value) for value in logs.values())
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_few_steps_lower_the_loss_on_a_fixed_batch_and_labels_are_read_by_ceilings_only(name):
+    curve = fitted(name).curve
+    assert np.isfinite(curve).all() and curve[-1][1] < curve[0][1]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_gradients_reach_the_encoder_unless_nothing_is_trained(name):
-    _, gradients = loss_and_gradients(name)
-    leaves = jax.tree_util.tree_leaves_with_path(gradients)
-    encoder = [leaf for path, leaf in leaves if "conv1" in jax.tree_util.keystr(path)]
-    assert encoder, "this data set's backbone begins with conv1"
-    assert any(bool(jnp.any(leaf != 0)) for leaf in encoder) == methods.create(name).trains
+def test_gradients_reach_the_first_layer_of_the_encoder_unless_nothing_is_trained(name):
+    def first_layer(state):
+        leaves = jax.tree_util.tree_leaves_with_path(state)
+        return [np.asarray(leaf) for path, leaf in leaves if "conv1" in jax.tree_util.keystr(path)]
+
+    before, after = first_layer(built(name)[2]), first_layer(nnx.state(fitted(name).model))
+    assert before, "this data set's backbone begins with conv1"
+    changed = any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert changed == methods.create(name).trains
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -98,15 +98,6 @@ def test_seeds_reproduce_and_differ(name):
     other = weights(nnx.split(methods.create(name).build(SPEC, nnx.Rngs(1)))[1])
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
-
-
-@pytest.mark.parametrize("name", TRAINED)
-def test_a_few_steps_lower_the_loss_on_a_fixed_batch(name):
-    method, graph, state = built(name)
-    batch = batch_for(method)
-    kernel = Kernel(method.loss, lambda data, key: data, adam(3e-4))
-    fitted = kernel.fit(nnx.merge(graph, jax.tree.map(jnp.copy, state)), batch, 30, jax.random.key(0))
-    assert fitted.curve[-1][1] < fitted.curve[0][1]
 
 
 @pytest.mark.parametrize("name", [n for n in TRAINED if methods.create(n).context])
