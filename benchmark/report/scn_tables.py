@@ -64,7 +64,7 @@ def accuracy(scores: Scores) -> Table:
         overall = {method: fmean(paper["r2"][game][method] for game in scores.datasets) for method in overall}
     lead = (
         "Slot accuracy: R² on the test split of ordinary least squares from all slots to each coordinate, mean over a "
-        "game's coordinates. The paper's mean is "
+        "game's coordinates; predicting their mean scores 0 at most. The paper's mean is "
         f"{'the one that it prints' if complete else 'that of its values for the games shown'}."
     )
     return _by_dataset("table3-r2", "r2", lead, scores, scores.entrants(tuple(overall)), {**paper["r2"], "": overall})
@@ -74,7 +74,8 @@ def cross(scores: Scores) -> Table:
     """R2 in the standardised form, the one to compare methods by."""
     lead = (
         "Slot accuracy, standardised: R² on the test split of ridge regression from all slots, standardised, to each "
-        "coordinate, its strength chosen on the validation split; mean over a data set's coordinates."
+        "coordinate, its strength chosen on the validation split; mean over a data set's coordinates. Predicting their "
+        "mean scores 0 at most."
     )
     return _by_dataset("cross-r2-ridge", "r2_ridge", lead, scores, scores.entrants(), {})
 
