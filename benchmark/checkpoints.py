@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from benchmark.parameters import like, plain
+
 EVERY = 60.0
 """Seconds between two checkpoints of a run."""
 
@@ -39,7 +41,7 @@ class Checkpoints:
     def latest(self, state: Any, losses: np.ndarray) -> tuple[int, Any, np.ndarray]:
         """(steps done, state, losses) of the newest checkpoint that can be read; (0, what was given) without one.
 
-        Damaged checkpoints are removed.
+        A damaged checkpoint is passed over.
         """
         if not self.folder.exists():
             return 0, state, losses
@@ -49,10 +51,9 @@ class Checkpoints:
             for step in sorted(manager.all_steps(), reverse=True):
                 try:
                     saved = manager.restore(step, args=ocp.args.StandardRestore(_pack(state, losses)))
-                except Exception:  # whatever a damaged file makes of Orbax
-                    manager.delete(step)
+                    leaves = [like(old, new) for old, new in zip(jax.tree.leaves(state), saved["state"], strict=True)]
+                except Exception:  # whatever a damaged or foreign file makes of Orbax
                     continue
-                leaves = [_unpack(old, new) for old, new in zip(jax.tree.leaves(state), saved["state"], strict=True)]
                 return step, jax.tree.unflatten(jax.tree.structure(state), leaves), np.array(saved["losses"])
         return 0, state, losses
 
@@ -67,14 +68,4 @@ class Checkpoints:
 
 
 def _pack(state: Any, losses: np.ndarray) -> dict[str, Any]:
-    return {"state": [_plain(leaf) for leaf in jax.tree.leaves(state)], "losses": losses}
-
-
-def _plain(leaf: Any) -> Any:
-    return jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
-
-
-def _unpack(old: Any, new: Any) -> Any:
-    if jax.dtypes.issubdtype(old.dtype, jax.dtypes.prng_key):
-        return jax.random.wrap_key_data(new)
-    return jax.numpy.asarray(new, old.dtype)
+    return {"state": [plain(leaf) for leaf in jax.tree.leaves(state)], "losses": losses}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -14,11 +15,13 @@ from benchmark.configure import Configuration, parse_overrides, select
 from benchmark.describe import describe, listing
 from benchmark.errors import UserError
 from benchmark.estimate import Estimate, Timings, estimate
-from benchmark.machine import ROOT, cache_folder, set_up_jax, writable
+from benchmark.machine import ROOT, cache_folder, provenance, set_up_jax, settings, writable
 from benchmark.plan import Item
 from benchmark.progress import progress_for
 from benchmark.registry import datasets, methods
 from benchmark.suites import SUITES
+
+ABOUT = "Evaluate methods on a suite and write comparison tables."
 
 
 class _Parser(argparse.ArgumentParser):
@@ -28,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options. Raises UserError for a mistake."""
-    parser = _Parser(prog="run_benchmark.py", description="Evaluate methods on a suite and write comparison tables.")
+    parser = _Parser(prog="run_benchmark.py", description=ABOUT, allow_abbrev=False)
     add = parser.add_argument
     add("--methods", metavar="A,B", help="methods to run, or all (default)")
     add("--suite", default="atari", metavar="NAME", help="suite to run them on (default: atari)")
@@ -61,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"run_benchmark.py: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("\nStopped. Every finished run is recorded; the same command goes on from there.", file=sys.stderr)
         return 130
@@ -68,25 +74,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(options: argparse.Namespace) -> int:
     load_plugins()
-    if options.list:
-        print(listing())
-        return 0
-    if options.report_only:
-        return report(options.out)
     wanted = Configuration(options.suite, options.budget, tuple(parse_overrides(options.set)))
     names = select("method", options.methods, methods, default=methods)
     sources = select("data set", options.datasets, datasets, default=SUITES[options.suite].datasets)
     grid = plan.runs(wanted, names, sources, options.seeds)
+    if options.list:
+        print(listing())
+        return 0
+    candidates = tuning.candidates(grid) if options.tune else []
+    if options.tune and not candidates:
+        raise UserError("--tune: nothing here trains on frames small enough for a decoder; leave --tune out")
     out = writable(options.out, "the output folder", "choose another with --out")
-    cache = cache_folder()
-    if options.tune:
-        print("candidates for the learning rates")
-        carry_out(tuning.candidates(grid), out / "tuning", cache, options)
+    if options.report_only:
+        return report(out)
+    cache, code = cache_folder(), 0
+    if candidates:
+        print("first, candidates for the learning rates")
+        code = carry_out(candidates, out / "tuning", cache, options)
         grid = tuning.tuned(grid, out / "tuning")
-    code = carry_out(grid, out, cache, options)
-    if not options.dry_run:
-        report(out)
-    return code
+    code = max(code, carry_out(grid, out, cache, options))
+    return code if options.dry_run else max(code, report(out))
 
 
 def load_plugins() -> None:
@@ -114,11 +121,15 @@ def execute(items: list[Item], expected: Estimate, out: Path, cache: Path, optio
 
         check_room(items, cache)
         set_up_jax(cache)
+        provenance()  # a device that does not start is a mistake of the set-up, not of each run
+        if options.verbose:
+            print(settings())
+        runs = {item.run.path: item.run for item in items}
         timings = Timings(cache)
         with progress_for(expected.runs) as progress:
             for record in Runner(out, cache, progress, options.keep_params).execute(items):
                 if record.status == "ok":
-                    timings.add(record)
+                    timings.add(record, runs[record.path])
                 else:
                     failures += 1
     return 1 if failures else 0
@@ -151,8 +162,11 @@ def report(out: Path) -> int:
         floors=frozenset(name for name in methods if not methods.entry(name)[0].trains),
         ceilings=frozenset(name for name in methods if methods.entry(name)[0].reads_labels),
     )
+    try:
+        tables.write_tables(found, out / "tables", context)
+        figures.write_figures(found, out, context)
+    except OSError as error:
+        raise UserError(f"tables and figures cannot be written to {str(out)!r} ({error.strerror})") from None
     print(tables.as_markdown(found, context))
-    tables.write_tables(found, out / "tables", context)
-    figures.write_figures(found, out, context)
     print(f"tables (LaTeX, Markdown, CSV): {out / 'tables'}; figures (PNG, PDF): {out / 'figures'}")
     return 0

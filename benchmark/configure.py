@@ -46,10 +46,29 @@ def _parse(text: str) -> Override:
     if place not in KINDS:
         raise unknown(f"place in --set {text!r}:", place, [*KINDS, "training"])
     name, _, attribute = rest.rpartition(".")
+    if not name:
+        raise UserError(f"--set {text!r} names no field; write {place}.NAME.FIELD=VALUE, with * for all names")
     override = Override(place, name, attribute, value.strip(), text)
-    for known in KINDS[place] if name == "*" else [name]:
-        typed(KINDS[place].entry(known)[0], override)
+    _check(override, KINDS[place])
     return override
+
+
+def _check(override: Override, registry: Registry[Any]) -> None:
+    """Raise UserError for an unknown name or field, a value that does not fit, a field that the name presets."""
+    if override.name != "*":
+        cls, presets = registry.entry(override.name)
+        typed(cls, override)
+        if override.field in presets:
+            preset = f"{override.field}={presets[override.field]}"
+            raise UserError(f"--set {override.text!r}: {override.name!r} stands for {preset}; choose another name")
+        return
+    classes = {registry.entry(name)[0] for name in registry}
+    owners = [cls for cls in classes if override.field in {f.name for f in fields(cls)}]
+    if not owners:
+        names = {f.name for cls in classes for f in fields(cls)}
+        raise unknown(f"field in --set {override.text!r}:", override.field, names)
+    for cls in owners:
+        typed(cls, override)
 
 
 def typed(cls: type, override: Override) -> Any:
@@ -84,12 +103,16 @@ def _convert(value: str, hint: Any) -> Any:
         number = hint(value)
         if isfinite(number) and number >= 0:  # no field of a benchmark is below zero
             return number
+    if get_origin(hint) is tuple:
+        return tuple(_convert(part.strip(), get_args(hint)[0]) for part in value.split(","))
     raise ValueError(value)
 
 
 def _describe(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(get_args(hint))
+    if get_origin(hint) is tuple:
+        return f"one or more of {_describe(get_args(hint)[0])}, with commas between"
     return {int: "a whole number >= 0", float: "a finite number >= 0", bool: "true or false", NoneType: "none"}.get(
         hint, str(hint)
     )
@@ -112,8 +135,11 @@ class Configuration:
     def _budget(self) -> Budget:
         return SUITES[self.suite].budgets[self.budget]
 
-    def _overrides(self, place: str, name: str, cls: type) -> dict[str, Any]:
-        mine = [o for o in self.overrides if o.place == place and o.name in (name, "*")]
+    def _overrides(self, place: str, name: str, cls: type, presets: Iterable[str] = ()) -> dict[str, Any]:
+        """The user's values for the fields of a class; "*" passes over what it does not have or the name presets."""
+        able = {f.name for f in fields(cls)} - set(presets)
+        here = [o for o in self.overrides if o.place == place]
+        mine = [o for o in here if o.name == name or (o.name == "*" and o.field in able)]
         return {o.field: typed(cls, o) for o in mine}
 
     def training(self, dataset: str) -> Training:
@@ -122,22 +148,22 @@ class Configuration:
 
     def method(self, name: str) -> Method:
         """The configured method."""
-        return methods.create(name, **self._overrides("methods", name, methods.entry(name)[0]))
+        return methods.create(name, **self._overrides("methods", name, *methods.entry(name)))
 
     def dataset(self, name: str) -> Dataset:
         """The configured data set: the budget's fields where it has such, the user's over them."""
-        cls = datasets.entry(name)[0]
+        cls, presets = datasets.entry(name)
         budget = {**self._budget().datasets.get("*", {}), **self._budget().datasets.get(name, {})}
         known = {f.name for f in fields(cls)}
         fitting = {key: value for key, value in budget.items() if key in known}
-        return datasets.create(name, **{**fitting, **self._overrides("datasets", name, cls)})
+        return datasets.create(name, **{**fitting, **self._overrides("datasets", name, cls, presets)})
 
     def probes(self) -> Mapping[str, Probe]:
         """The suite's probes, configured."""
         return {name: self._probe(name) for name in SUITES[self.suite].probes}
 
     def _probe(self, name: str) -> Probe:
-        overrides = self._overrides("probes", name, probes.entry(name)[0])
+        overrides = self._overrides("probes", name, *probes.entry(name))
         return probes.create(name, **{**self._budget().probes.get(name, {}), **overrides})
 
 

@@ -18,6 +18,13 @@ from benchmark.errors import UserError
 from benchmark.types import Array, Batch, Bool, Data, DatasetSpec, Decoded, Float, Frozen, Int, Key, ProbeResult, Slots
 
 
+def check_counts(plugin: Any) -> None:
+    """Raises UserError for a whole number below 1 in any field but a seed."""
+    for name, value in ((f.name, getattr(plugin, f.name)) for f in fields(plugin)):
+        if type(value) is int and value < 1 and not name.endswith("seed"):
+            raise UserError(f"{type(plugin).__name__}: {name} is {value}; it must be at least 1")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method(ABC):
     """Learns slots. The defaults of a subclass's fields are its paper's."""
@@ -37,9 +44,7 @@ class Method(ABC):
 
     def __post_init__(self) -> None:
         """Raises UserError for a count (slots, sizes, widths) below 1."""
-        for name, value in ((f.name, getattr(self, f.name)) for f in fields(self)):
-            if type(value) is int and value < 1:
-                raise UserError(f"{name} is {value}; it must be at least 1")
+        check_counts(self)
 
     @abstractmethod
     def window(self, spec: DatasetSpec) -> int:
@@ -118,6 +123,10 @@ class Dataset(ABC):
 
     version: ClassVar[int] = 1
 
+    def __post_init__(self) -> None:
+        """Raises UserError for a count (frames, sizes) below 1."""
+        check_counts(self)
+
     @abstractmethod
     def spec(self) -> DatasetSpec:
         """What is known without touching a frame; takes milliseconds."""
@@ -144,6 +153,10 @@ class Probe(ABC):
     version: ClassVar[int] = 1
     horizon: ClassVar[int] = 0
     """Steps ahead that it needs predicted; 0 for a probe that asks about the present only."""
+
+    def __post_init__(self) -> None:
+        """Raises UserError for a count (steps, draws) below 1."""
+        check_counts(self)
 
     @abstractmethod
     def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:

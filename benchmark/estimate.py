@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,42 +41,43 @@ class Estimate:
 class Timings:
     """Step time and overhead of finished runs on this machine, one small file in the cache.
 
-    It is a convenience: a damaged or missing file means that estimates are guesses, nothing else.
+    It is a convenience: a damaged, missing or unwritable file means that estimates are guesses, nothing else.
     """
+
+    FIELDS = ("method", "dataset", "pixels", "threads", "step", "overhead")
 
     def __init__(self, cache: Path) -> None:
         self.path = cache / "timings.json"
         try:
-            self.rows: list[dict[str, Any]] = json.loads(self.path.read_text())
+            found = json.loads(self.path.read_text())
         except (OSError, ValueError):
-            self.rows = []
+            found = []
+        rows = found if isinstance(found, list) else []
+        self.rows: list[dict[str, Any]] = [r for r in rows if isinstance(r, dict) and set(r) == set(self.FIELDS)]
 
-    def add(self, record: Record) -> None:
-        """Remember a finished run."""
-        training = record.configuration["training"]
-        self.rows.append(
-            {
-                "method": record.method,
-                "dataset": record.dataset,
-                "frames_per_step": training["frames_per_step"],
-                "threads": threads(),
-                "step": record.timing["train"] / training["steps"],
-                "overhead": record.timing["total"] - record.timing["train"],
-            }
-        )
-        self.rows = self.rows[-REMEMBERED:]
-        write_atomically(self.path, json.dumps(self.rows).encode())
+    def add(self, record: Record, run: Run) -> None:
+        """Remember a finished run: seconds of training a frame, and of all that follows from it."""
+        frames, spent = record.training["frames"], record.timing
+        overhead = sum(spent.get(stage, 0.0) for stage in ("build", "compile", "freeze", "probe"))
+        step = spent.get("train", 0.0) / frames if frames else 0.0
+        values = (run.method_name, run.dataset_name, _pixels(run), threads(), step, overhead)
+        self.rows = [*self.rows, dict(zip(self.FIELDS, values, strict=True))][-REMEMBERED:]
+        with suppress(OSError):
+            write_atomically(self.path, json.dumps(self.rows).encode())
 
     def seconds(self, run: Run) -> tuple[float, bool]:
-        """(seconds, from measurements?) for a run: the same method on the same data set if known, else on any."""
+        """(seconds, from measurements?) for a run: the same method on this data set, else on frames of this size."""
         mine = [row for row in self.rows if row["method"] == run.method_name and row["threads"] == threads()]
-        near = [row for row in mine if row["dataset"] == run.dataset_name] or mine
+        near = [row for row in mine if row["dataset"] == run.dataset_name]
+        near = near or [row for row in mine if row["pixels"] == _pixels(run)]
         frames = run.training.frames if run.method.trains else 0
         if not near:
-            height, width, channels = run.dataset.spec().frame_shape
-            return frames * height * width * channels * SECONDS_PER_PIXEL + OVERHEAD, False
-        step = median(row["step"] / row["frames_per_step"] for row in near)
-        return frames * step + median(row["overhead"] for row in near), True
+            return frames * _pixels(run) * SECONDS_PER_PIXEL + OVERHEAD, False
+        return frames * median(row["step"] for row in near) + median(row["overhead"] for row in near), True
+
+
+def _pixels(run: Run) -> int:
+    return prod(run.dataset.spec().frame_shape)
 
 
 def estimate(items: Iterable[Item], cache: Path) -> Estimate:

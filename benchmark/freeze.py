@@ -55,7 +55,7 @@ class Encoder:
 
     def _encode(self, graph: Any, state: Any, batch: Batch) -> tuple[Slots, Array | None]:
         if graph not in self._compiled:
-            _check_shape(jax.eval_shape(self._forward(graph), state, batch)[0].slots.shape, batch)
+            check_shape(jax.eval_shape(self._forward(graph), state, batch)[0].slots.shape, batch)
             self._compiled[graph] = compile_(self._forward(graph), state, batch)
         return jax.tree.map(np.asarray, self._compiled[graph](state, batch))
 
@@ -73,7 +73,8 @@ class Encoder:
         return jax.jit(lambda slots: self.method.decode(nnx.merge(graph, state), slots))
 
 
-def _check_shape(shape: tuple[int, ...], batch: Batch) -> None:
+def check_shape(shape: tuple[int, ...], batch: Batch) -> None:
+    """Raises ValueError unless the shape is [b t k d] for this batch."""
     b, t = batch.frames.shape[:2]
     if len(shape) != 4 or shape[:2] != (b, t):
         raise ValueError(f"encode gave slots of shape {shape}; expected [b t k d] with b = {b}, t = {t}")

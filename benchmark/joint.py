@@ -50,6 +50,10 @@ class Joint(Method):
         """As the method."""
         return self.of.context
 
+    def decoding(self) -> dict[str, int]:
+        """What the decoder beside the method adds to a run's identity."""
+        return {"version": self.version, "decoded_frames": self.decoded_frames, "decoded_pixels": self.decoded_pixels}
+
     def window(self, spec: DatasetSpec) -> int:
         return self.of.window(spec)
 

@@ -99,12 +99,24 @@ def _git(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def settings() -> str:
+    """What is applied on this machine, for who wants to know."""
+    known = provenance()
+    options = ", ".join(f"{key}={value}" for key, value in known["compiler_options"].items()) or "none"
+    allocator = os.environ.get("GLIBC_TUNABLES", "its own")
+    return f"  {known['device']}, {known['threads']} threads; compiler options: {options}; allocator: {allocator}"
+
+
 @cache
 def provenance() -> dict[str, Any]:
     """What produced a record: commit, versions, device, threads."""
     import jax
 
-    device = jax.devices()[0]
+    try:
+        device = jax.devices()[0]
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"JAX cannot start its device ({reason}); JAX_PLATFORMS=cpu does without it") from None
     packages = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "ale-py")
     return {
         "commit": commit(),

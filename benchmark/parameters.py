@@ -22,7 +22,7 @@ def save(path: Path, model: nnx.Module) -> str:
 def save_named(path: Path, arrays: dict[str, np.ndarray]) -> str:
     """Write named arrays as one `.npz` file, whole or not at all; returns its SHA-256."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     write_atomically(path, buffer.getvalue())
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
@@ -44,25 +44,26 @@ def load(path: Path, model: nnx.Module) -> nnx.Module:
         raise ValueError(f"the parameters in {path.name} do not fit the model that the method builds now")
     graph, state = nnx.split(model)
     leaves, structure = jax.tree_util.tree_flatten_with_path(state)
-    restored = [_like(leaf, values[_name(keys)]) for keys, leaf in leaves]
+    restored = [like(leaf, values[_name(keys)]) for keys, leaf in leaves]
     return nnx.merge(graph, jax.tree_util.tree_unflatten(structure, restored))
 
 
 def _flat(model: nnx.Module) -> dict[str, Any]:
     leaves, _ = jax.tree_util.tree_flatten_with_path(nnx.state(model))
-    return {_name(keys): _plain(leaf) for keys, leaf in leaves}
+    return {_name(keys): plain(leaf) for keys, leaf in leaves}
 
 
 def _name(keys: Any) -> str:
     return jax.tree_util.keystr(keys)
 
 
-def _plain(leaf: Any) -> Any:
+def plain(leaf: Any) -> Any:
     """Random keys as the integers that they are; anything else as it is."""
     return jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
 
 
-def _like(leaf: Any, value: np.ndarray) -> Any:
+def like(leaf: Any, value: Any) -> Any:
+    """A plain value as what `leaf` is: a random key, or an array of its type."""
     if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(jax.numpy.asarray(value))
     return jax.numpy.asarray(value, leaf.dtype)

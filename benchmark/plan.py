@@ -1,4 +1,4 @@
-"""What a command would do: the identity of every run, what exists already, what is missing, and how long it takes."""
+"""What a command would do: the identity of every run, what exists already, and what is missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmark import parameters, records
 from benchmark.configure import Configuration
 from benchmark.contracts import Dataset, Method, Probe
 from benchmark.errors import UserError
-from benchmark.joint import joint
+from benchmark.joint import Joint, joint
 from benchmark.records import Record
 from benchmark.registry import configuration
 from benchmark.suites import Training
@@ -49,6 +49,7 @@ class Run:
             "method": configuration(self.method),
             "dataset": configuration(self.dataset),
             "training": {"engine": ENGINE, **asdict(self.training)},
+            **({"joint": self.trained.decoding()} if isinstance(self.trained, Joint) else {}),
         }
 
     @cached_property
@@ -79,6 +80,12 @@ class Run:
     def parameters(self, cache: Path) -> Path:
         """Where its trained parameters are kept."""
         return (cache / "parameters" / self.path.relative_to("runs")).with_suffix(".npz")
+
+    def kept_parameters(self, out: Path, cache: Path, record: Record) -> Path | None:
+        """Where the parameters that the record speaks of are, in the cache or beside it; None if they are lost."""
+        sha256 = record.training.get("parameters_sha256")
+        places = (self.parameters(cache), (out / self.path).with_suffix(".parameters.npz"))
+        return next((path for path in places if parameters.intact(path, sha256)), None)
 
     def checkpoints(self, cache: Path) -> Path:
         """The folder of its checkpoints while it trains."""
@@ -137,12 +144,14 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
         record = records.read(path)
     except records.DamagedRecordError as error:
         return Item(run, "damaged", f"{run.path}: {error}; it is set aside and the run done again")
+    kept = run.kept_parameters(out, cache, record)
     if record.status != "ok":
-        return Item(run, "retry" if retry_failed else "failed", record.reason or "", record)
+        again: State = "reprobe" if kept else "retry"
+        return Item(run, again if retry_failed else "failed", record.reason or "", record)
     fresh = {name: probe["digest"] for name, probe in record.probes.items()}
     if not reprobe and all(fresh.get(name) == digest for name, digest in run.probe_digests.items()):
         return Item(run, "done", record=record)
-    if parameters.intact(run.parameters(cache), record.training.get("parameters_sha256")):
+    if kept:
         return Item(run, "reprobe", record=record)
     return Item(run, "new", "its parameters are not kept, so it is trained again for the changed probe")
 
@@ -150,18 +159,20 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
 def variant(record: Record) -> str:
     """What tells a record's configuration from the present defaults of its suite and budget: "diversity_weight=0.5".
 
-    Empty for the defaults themselves, and for a method or data set that is not registered now.
+    Empty for the defaults themselves, and for a method or data set that is not registered now. A learning rate that
+    `--tune` chose is no other setting.
     """
     try:
         wanted = Configuration(record.suite, record.budget)
         default = runs(wanted, [record.method], [record.dataset], seeds=1)[0].configuration
     except UserError:
         return ""
+    tuned = {"learning_rate"} if "tuned" in record.training else set()
     return ", ".join(
-        f"{name}={value}"
+        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
         for part in ("method", "dataset", "training")
         for name, value in record.configuration[part].items()
-        if name not in default[part] or default[part][name] != value
+        if name not in tuned and (name not in default[part] or default[part][name] != value)
     )
 
 

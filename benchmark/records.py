@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
-Status = Literal["ok", "failed", "skipped"]
+Status = Literal["ok", "failed"]
 
 
 @dataclass(frozen=True)
@@ -90,17 +90,24 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def write(out: Path, record: Record) -> Path:
     """Write a record to its place under `out`; returns the path."""
+    path = out / record.path
+    write_atomically(path, encode(record))
+    return path
+
+
+def encode(record: Record) -> bytes:
+    """The content of a record's file. Raises TypeError or ValueError for a value that JSON does not have."""
     body = asdict(record)
     whole = {"schema": SCHEMA, "checksum": _checksum(body), **body}
-    path = out / record.path
-    write_atomically(path, json.dumps(whole, indent=1, allow_nan=False).encode())
-    return path
+    return json.dumps(whole, indent=1, allow_nan=False).encode()
 
 
 def read(path: Path) -> Record:
     """The record in a file. Raises DamagedRecordError when it is not JSON, cut off, altered, or of another schema."""
     try:
         whole = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DamagedRecordError(f"cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DamagedRecordError(f"not JSON ({error})") from None
     if not isinstance(whole, dict):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,13 @@ from benchmark.checkpoints import Checkpoints
 from benchmark.contracts import Splits
 from benchmark.errors import UserError
 from benchmark.freeze import Encoder, Reader, reader
-from benchmark.machine import provenance
+from benchmark.machine import commit, provenance
 from benchmark.plan import Item, Run
 from benchmark.progress import Progress
 from benchmark.records import Record
 from benchmark.registry import configuration
 from benchmark.training import Kernel, adam, initialiser
-from benchmark.types import Batch, Data, Frozen, Key
+from benchmark.types import Batch, Data, Frozen, Key, Metric
 
 ARRAYS_LIMIT = 4_000_000
 """Bytes of arrays for figures that a run may leave beside its record."""
@@ -88,17 +90,20 @@ class Runner:
     def _on_one_data_set(self, items: Sequence[Item]) -> Iterator[Record]:
         """All runs on a data set; a function of its own, so that the frames are gone before the next are loaded."""
         loaded = self._load(items[0].run)
-        for _, same_method in groupby(items, key=lambda i: i.run.method_name):
+        for _, same_program in groupby(items, key=lambda i: (i.run.method_name, i.run.digest)):
             program = None
-            for item in same_method:
+            for item in same_program:
                 self.progress.run_started(item.run)
+                standing = item.record or blank(item.run)
                 try:
                     if isinstance(loaded, Exception):
                         raise loaded
                     program = program or make_program(item.run, loaded.splits)
-                    record = self._run(item, loaded, program)
+                    for standing in self._run(item, loaded, program):
+                        records.encode(standing)
+                    record = standing
                 except Exception as error:
-                    record = failed(item.run, error)
+                    record = failed(standing, error)
                 self._write(record, item)
                 self.progress.run_finished(record)
                 yield record
@@ -112,19 +117,23 @@ class Runner:
             return error
         return Loaded(splits, reader(splits.spec), time.perf_counter() - began)
 
-    def _run(self, item: Item, loaded: Loaded, program: Program) -> Record:
+    def _run(self, item: Item, loaded: Loaded, program: Program) -> Iterator[Record]:
+        """The record of the training, as soon as that is done, then the whole one."""
         run, splits, clock = item.run, loaded.splits, Clock({"load": loaded.seconds})
         loaded.seconds = 0.0  # the first run on a data set carries the time of loading it
-        began = time.perf_counter()
         init_key, train_key, probe_key = jax.random.split(jax.random.fold_in(jax.random.key(0), run.seed), 3)
         with clock.time("build"):
             model = program.initialise(init_key)
         if item.state == "reprobe":
             assert item.record is not None
-            model, record = parameters.load(run.parameters(self.cache), model), item.record
+            kept = run.kept_parameters(self.out, self.cache, item.record)
+            assert kept is not None
+            model = parameters.load(kept, model)
+            record = replace(item.record, status="ok", reason=None, traceback=None, suite=run.suite, budget=run.budget)
             clock.seconds = record.timing | clock.seconds
         else:
             model, record = self._train(run, model, loaded, program, train_key, clock)
+        yield replace(record, timing=dict(clock.seconds))
         self.progress.stage("freezing")
         with clock.time("freeze"):
             train, val, test = (
@@ -133,8 +142,8 @@ class Runner:
         self.progress.stage("probing")
         with clock.time("probe"):
             record = self._probe(run, record, (train, val, test), probe_key)
-        clock.seconds["total"] = time.perf_counter() - began + clock.seconds["load"]
-        return replace(record, timing=clock.seconds)
+        stages = {stage: seconds for stage, seconds in clock.seconds.items() if stage != "total"}
+        yield replace(record, timing=stages | {"total": sum(stages.values())})
 
     def _train(
         self, run: Run, model: nnx.Module, loaded: Loaded, program: Program, key: Key, clock: Clock
@@ -164,16 +173,15 @@ class Runner:
         return fitted.model, record
 
     def _probe(self, run: Run, record: Record, frozen: tuple[Frozen, Frozen, Frozen], key: Key) -> Record:
-        """The record with the answers of all probes."""
-        metrics: list[dict[str, Any]] = []
-        notes: dict[str, Any] = {}
+        """The record with the answers of the run's probes; those of other probes in it stay."""
+        metrics = [row for row in record.metrics if row["probe"] not in run.probe_digests]
+        notes, asked = dict(record.notes), dict(record.probes)
         arrays: dict[str, np.ndarray] = {}
-        asked: dict[str, Any] = {}
-        for number, (name, digest) in enumerate(run.probe_digests.items()):
+        for name, digest in run.probe_digests.items():
             probe = run.probes[name]
-            result = probe(*frozen, jax.random.fold_in(key, number))
-            asked[name] = {"digest": digest, "configuration": configuration(probe)}
-            metrics += [{"probe": name, **asdict(metric)} for metric in result.metrics]
+            result = probe(*frozen, jax.random.fold_in(key, zlib.crc32(name.encode())))
+            asked[name] = {"digest": digest, "configuration": configuration(probe), "commit": commit()}
+            metrics += [_row(name, metric) for metric in result.metrics]
             notes[name] = result.notes
             arrays |= {f"{name}.{part}": value for part, value in result.arrays.items()}
         notes["arrays_sha256"] = save_arrays((self.out / run.path).with_suffix(".npz"), arrays)
@@ -185,7 +193,8 @@ class Runner:
             if item.state == "damaged":
                 set_aside(self.out / record.path)
             records.write(self.out, record)
-            Checkpoints(item.run.checkpoints(self.cache)).clear()
+            if record.curve or "DivergedError" in (record.reason or ""):  # what else failed may go on where it was
+                Checkpoints(item.run.checkpoints(self.cache)).clear()
         except OSError as error:
             remedy = "make room there, then give the same command again"
             raise UserError(f"the record {record.path} cannot be written ({error.strerror}); {remedy}") from None
@@ -206,10 +215,19 @@ def blank(run: Run) -> Record:
     )
 
 
-def failed(run: Run, error: Exception) -> Record:
-    """The record of a run that raised."""
+def failed(standing: Record, error: Exception) -> Record:
+    """The record of a run that raised; what stands of it already, such as its training, stays."""
     reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-    return replace(blank(run), reason=reason, traceback="".join(traceback.format_exception(error)))
+    told = "".join(traceback.format_exception(error))
+    return replace(standing, status="failed", reason=reason, traceback=told)
+
+
+def _row(probe: str, metric: Metric) -> dict[str, Any]:
+    """A metric as a row of a record. Raises ValueError for a number that is not finite: undefined is None."""
+    value = None if metric.value is None else float(metric.value)
+    if value is not None and not isfinite(value):
+        raise ValueError(f"probe {probe} gave {metric.metric} of {metric.target} = {value}; undefined must be None")
+    return {"probe": probe, **asdict(metric), "value": value}
 
 
 def on_device(splits: Splits) -> Splits:

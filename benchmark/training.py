@@ -102,8 +102,8 @@ class Kernel:
             program = compile_(self._steps(graph, count), state, data, key, np.int32(0), donate=(0,))
             self._compiled[graph, count] = program
             self.compile_seconds += time.perf_counter() - began
-            cost = program.cost_analysis() or {}
-            self.flops = cost["flops"] / count if "flops" in cost else None
+            # XLA counts a loop's body once, however often it runs: these are the operations of one step.
+            self.flops = (program.cost_analysis() or {}).get("flops")
         return self._compiled[graph, count]
 
     def _steps(self, graph: Any, count: int) -> Callable[..., Any]:

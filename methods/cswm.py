@@ -22,7 +22,7 @@ from flax import nnx
 
 from benchmark.contracts import Method
 from benchmark.modules.gnn import GNNTransition
-from benchmark.modules.slot_maps import SlotMapEncoder
+from benchmark.modules.slot_maps import SlotMapEncoder, too_many_slots
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Int, Key, Slots
 
@@ -72,6 +72,9 @@ class CSWM(Method):
         against = {"next": later, "current": now}[self.negative]
         hinge = jnp.maximum(0.0, self.margin - energy(other, against, self.sigma)).mean()
         return positive + hinge, {"positive": positive, "hinge": hinge}
+
+    def supports(self, spec: DatasetSpec) -> str | None:
+        return too_many_slots(spec, self.num_slots)
 
     def encode(self, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:
         return Slots(model.encoder(frames))

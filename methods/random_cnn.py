@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from benchmark.contracts import Method
-from benchmark.modules.slot_maps import SlotMapEncoder
+from benchmark.modules.slot_maps import SlotMapEncoder, too_many_slots
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
 
@@ -36,6 +36,9 @@ class RandomCNN(Method):
     def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         """0: there is nothing to learn."""
         return jnp.zeros(()), {}
+
+    def supports(self, spec: DatasetSpec) -> str | None:
+        return too_many_slots(spec, self.num_slots)
 
     def encode(self, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:
         return Slots(model(frames))

@@ -20,7 +20,7 @@ from flax import nnx
 
 from benchmark.contracts import Method
 from benchmark.modules.contrastive import match_diagonal
-from benchmark.modules.slot_maps import SlotMapEncoder
+from benchmark.modules.slot_maps import SlotMapEncoder, too_many_slots
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
 
@@ -54,6 +54,9 @@ class SCN(Method):
         now, later = model.bilinear(slots[:, 0]), slots[:, 1]
         saliency, diversity = saliency_loss(now, later), diversity_loss(now, later)
         return saliency + self.diversity_weight * diversity, {"saliency": saliency, "diversity": diversity}
+
+    def supports(self, spec: DatasetSpec) -> str | None:
+        return too_many_slots(spec, self.num_slots)
 
     def encode(self, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:
         return Slots(model.encoder(frames))

@@ -17,7 +17,7 @@ import optax
 from flax import nnx
 
 from benchmark.contracts import Method
-from benchmark.modules.slot_maps import SlotMapEncoder
+from benchmark.modules.slot_maps import SlotMapEncoder, too_many_slots
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
 
@@ -69,4 +69,9 @@ class Supervised(Method):
         return Slots(model.encoder(frames))
 
     def supports(self, spec: DatasetSpec) -> str | None:
-        return None if spec.coordinates else "the data set has no coordinates to learn from"
+        if not spec.coordinates:
+            return "the data set has no coordinates to learn from"
+        slots = self.num_slots or spec.num_slots
+        if slots < len(spec.objects):
+            return f"slot j learns object j, but there are {slots} slots for {len(spec.objects)} objects"
+        return too_many_slots(spec, self.num_slots)

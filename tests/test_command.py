@@ -10,9 +10,12 @@ import jax.numpy as jnp
 import pytest
 import tiny
 
-from benchmark import parameters, records, runner
+from benchmark import parameters, plan, records, runner
 from benchmark.command import load_plugins, main
+from benchmark.configure import Configuration, parse_overrides
+from benchmark.progress import PlainProgress
 from benchmark.registry import datasets, methods, probes
+from benchmark.types import Metric, ProbeResult
 
 load_plugins()
 SMALL = ["--datasets", "tiny", "--set", "training.steps=2", "--set", "training.frames_per_step=4", "--budget", "smoke"]
@@ -42,7 +45,16 @@ def command(out: Path, *arguments: str) -> int:
         (["--set", "method.scn.slot_size=3"], "did you mean 'methods'?"),
         (["--set", "methods.scn.slot_size"], "no '='"),
         (["--set", "methods.scn.slot_size=big"], "'big' is not a whole number"),
-        (["--set", "methods.scn.slot_size=0"], "slot_size is 0"),
+        (["--set", "methods.scn.slot_size=0"], "SCN: slot_size is 0"),
+        (["--set", "methods.scn=5"], "names no field"),
+        (["--set", "methods.*.slot_sise=3"], "did you mean 'slot_size'?"),
+        (["--set", "datasets.pong.game=boxing"], "'pong' stands for game=pong"),
+        (["--set", "methods.scn-saliency.diversity_weight=1"], "stands for diversity_weight=0.0"),
+        (["--set", "probes.linear.ridge=1,big"], "is not one or more of a finite number"),
+        (["--set", "probes.linear.floor_draws=0"], "floor_draws"),
+        (["--seed", "3"], "unrecognized arguments: --seed"),
+        (["--tune"], "nothing"),
+        (["--report-only", "--methods", "scnn"], "did you mean 'scn'?"),
         (["--set", "methods.scn.learning_rate=nan"], "'nan' is not a finite number"),
         (["--set", "methods.cswm.negative=past"], "one of next, current"),
         (["--set", "training.steps=-5"], "'-5' is not a whole number >= 0"),
@@ -58,9 +70,10 @@ def test_a_mistake_gets_one_line_and_exit_code_2_and_nothing_starts(tmp_path, ca
     assert not (tmp_path / "out").exists()
 
 
-def test_an_output_folder_that_is_a_file_is_a_mistake(tmp_path, capsys):
+@pytest.mark.parametrize("more", [[], ["--report-only"]])
+def test_an_output_folder_that_is_a_file_is_a_mistake(tmp_path, capsys, more):
     (tmp_path / "file").write_text("mine")
-    assert main(["--out", str(tmp_path / "file")]) == 2
+    assert main(["--out", str(tmp_path / "file"), *more]) == 2
     assert "choose another with --out" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -234,6 +247,78 @@ def test_a_failed_run_is_recorded_the_rest_goes_on_and_the_exit_code_is_1(tmp_pa
     assert found["b-diverges"].metrics == []
     assert command(tmp_path, "--methods", "a-raises,b-diverges,scn") == 1
     assert "2 failed before; --retry-failed" in capsys.readouterr().out
+
+
+@pytest.fixture
+def broken_probe(monkeypatch):
+    """A linear probe that raises, and what mends it."""
+    linear = probes.entry("linear")[0]
+    working = linear.__call__
+
+    def broken(self, *arguments):
+        raise RuntimeError("the line is bent")
+
+    monkeypatch.setattr(linear, "__call__", broken)
+    return lambda: monkeypatch.setattr(linear, "__call__", working)
+
+
+def test_a_probe_that_fails_costs_no_training(tmp_path, capsys, monkeypatch, broken_probe):
+    assert command(tmp_path, "--methods", "scn") == 1
+    (record,) = records.read_all(tmp_path)[0]
+    assert record.reason == "RuntimeError: the line is bent" and record.curve and record.training["steps"] == 2
+    broken_probe()
+    monkeypatch.setattr(runner.Kernel, "fit", None)
+    assert command(tmp_path, "--methods", "scn", "--retry-failed") == 0
+    assert "1 to probe again on kept parameters" in capsys.readouterr().out
+    (mended,) = records.read_all(tmp_path)[0]
+    assert mended.status == "ok" and mended.reason is None and mended.metrics and mended.curve == record.curve
+
+
+def test_a_failing_reprobe_keeps_what_the_record_held(copy, broken_probe):
+    path = next((copy / "runs/tiny/scn").glob("*/seed-0.json"))
+    before = records.read(path)
+    assert command(copy, "--methods", "scn", "--reprobe") == 1
+    after = records.read(path)
+    assert after.status == "failed" and "bent" in after.traceback
+    assert (after.metrics, after.training, after.curve) == (before.metrics, before.training, before.curve)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), "high"])
+def test_a_probe_that_gives_no_number_fails_its_run_and_no_other(tmp_path, monkeypatch, value):
+    linear = probes.entry("linear")[0]
+    monkeypatch.setattr(linear, "__call__", lambda *a: ProbeResult((Metric("r2", "all", value),)))
+    assert command(tmp_path, "--methods", "random-cnn,scn") == 1
+    found = records.read_all(tmp_path)[0]
+    assert [record.status for record in found] == ["failed", "failed"] and all(r.training for r in found)
+
+
+def test_runs_of_one_method_with_two_learning_rates_train_differently(tmp_path):
+    def run(rate):
+        overrides = parse_overrides([f"methods.scn.learning_rate={rate}", *SMALL[3:4], *SMALL[5:6]])
+        return plan.runs(Configuration("atari", "smoke", tuple(overrides)), ["scn"], ["tiny"], seeds=1)[0]
+
+    items = [plan.Item(run(rate), "new") for rate in (1e-3, 1e-2)]
+    quiet = PlainProgress({})
+    curves = [record.curve for record in runner.Runner(tmp_path, tmp_path, quiet).execute(items)]
+    assert curves[0][0] == curves[1][0] and curves[0][1] != curves[1][1]
+
+
+def test_a_setting_for_all_reaches_those_that_have_the_field(tmp_path, capsys):
+    assert main([*SMALL[:2], "--dry-run", "--out", str(tmp_path), "--set", "datasets.*.train_frames=500"]) == 0
+    assert main([*SMALL[:2], "--dry-run", "--out", str(tmp_path), "--set", "methods.*.encoder=fm_mlp"]) == 0
+
+
+def test_verbose_says_what_is_applied(tmp_path, capsys):
+    assert command(tmp_path, "--methods", "random-cnn", "--verbose") == 0
+    shown = capsys.readouterr().out
+    assert "compiler options" in shown and "runs/tiny/random-cnn" in shown
+
+
+def test_parameters_beside_the_record_do_where_the_cache_is_lost(tmp_path, capsys, monkeypatch):
+    assert command(tmp_path, "--methods", "scn", "--keep-params") == 0
+    monkeypatch.setenv("SLOTBENCH_CACHE", str(tmp_path / "another"))
+    monkeypatch.setattr(runner.Kernel, "fit", None)
+    assert command(tmp_path, "--methods", "scn", "--reprobe") == 0
 
 
 def test_retry_failed_runs_them_again(tmp_path, monkeypatch, faulty):

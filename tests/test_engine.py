@@ -11,7 +11,7 @@ from flax import nnx
 
 import methods as _methods  # noqa: F401
 import probes as _probes  # noqa: F401
-from benchmark import parameters, plan
+from benchmark import freeze, parameters, plan
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.contracts import Method
 from benchmark.errors import UserError
@@ -22,7 +22,7 @@ from benchmark.progress import Remaining, duration
 from benchmark.registry import Registry, methods
 from benchmark.runner import make_program, on_device, save_arrays
 from benchmark.suites import SUITES, paper_share
-from benchmark.types import Slots
+from benchmark.types import Batch
 
 
 @pytest.fixture
@@ -81,16 +81,12 @@ def test_freezing_gives_every_frame_once_in_order(run):
     np.testing.assert_array_equal(frozen.labels.coordinates, splits.test.data["coordinates"])
 
 
-def test_a_representation_of_the_wrong_shape_is_named(run):
-    @dataclass(frozen=True, kw_only=True)
-    class Flat(type(run.method)):
-        def encode(self, model, frames):
-            return Slots(super().encode(model, frames).slots.reshape(-1, 2, 32))
-
-    splits, spec = on_device(run.dataset.load(None, print)), run.dataset.spec()
-    model = run.method.build(spec, nnx.Rngs(0))
-    with pytest.raises(Exception, match=r"expected \[b t k d\]|b t k d"):
-        Encoder(Flat(), spec).freeze(model, splits.test, reader(spec))
+def test_a_representation_of_the_wrong_shape_is_named():
+    batch = Batch(jnp.zeros((5, 4, 2, 2, 3)))
+    freeze.check_shape((5, 4, 3, 32), batch)
+    for wrong in ((20, 3, 32), (4, 5, 3, 32)):
+        with pytest.raises(ValueError, match=r"expected \[b t k d\] with b = 5, t = 4"):
+            freeze.check_shape(wrong, batch)
 
 
 def test_slots_that_are_not_finite_are_refused(run):
@@ -130,17 +126,17 @@ def test_arrays_for_figures_are_capped(tmp_path):
 def test_estimates_come_from_runs_measured_here_once_there_are_any(tmp_path, run):
     items = [plan.Item(run, "new")]
     guess = estimate(items, tmp_path)
-    row = {"method": "scn", "dataset": "pong", "frames_per_step": 4, "step": 2.0, "overhead": 5.0}
-    timings = Timings(tmp_path)
-    timings.rows = [row | {"threads": threads()}]
-    timings.path.write_text(json.dumps(timings.rows))
+    row = {"method": "scn", "dataset": "other", "pixels": 84 * 84 * 3, "threads": threads(), "step": 0.5, "overhead": 5}
+    larger = row | {"pixels": 210 * 160 * 3, "step": 99.0}
+    Timings(tmp_path).path.write_text(json.dumps([row, larger]))
     known = estimate(items, tmp_path)
     assert guess.measured == 0 and known.measured == 1
-    assert known.total == pytest.approx(run.training.frames * 0.5 + 5.0)
+    assert known.total == pytest.approx(run.training.frames * 0.5 + 5)
 
 
-def test_a_damaged_timings_file_only_means_guessing(tmp_path, run):
-    (tmp_path / "timings.json").write_text("{[")
+@pytest.mark.parametrize("content", ["{[", "{}", '[{"method": "scn"}]', "[3]"])
+def test_a_damaged_timings_file_only_means_guessing(tmp_path, run, content):
+    (tmp_path / "timings.json").write_text(content)
     assert estimate([plan.Item(run, "new")], tmp_path).measured == 0
 
 

@@ -1,6 +1,5 @@
 """Backbones: frames -> a grid of features, chosen by the data set so that all methods of a table share it."""
 
-from collections.abc import Callable
 from math import sqrt
 
 import jax
@@ -33,5 +32,5 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int, rngs: nnx.Rngs) -
     return nnx.Conv(inputs, outputs, (kernel, kernel), stride, padding="VALID", kernel_init=orthogonal, rngs=rngs)
 
 
-BACKBONES: dict[str, Callable[[DatasetSpec, nnx.Rngs], nnx.Module]] = {"nature_cnn": NatureCNN, "pixelwise": Pixelwise}
+BACKBONES: dict[str, type[NatureCNN] | type[Pixelwise]] = {"nature_cnn": NatureCNN, "pixelwise": Pixelwise}
 """What `DatasetSpec.backbone` may name."""

@@ -21,8 +21,6 @@ class SlotMapEncoder(nnx.Module):
         self.backbone = BACKBONES[spec.backbone](spec, rngs)
         height, width, features = jax.eval_shape(lambda x: nnx.clone(self.backbone)(x), _frame(spec)).shape[1:]
         self.group = features // num_slots
-        if self.group < 2:
-            raise ValueError(f"{num_slots} slots need {2 * num_slots} feature maps, the backbone has {features}")
         orthogonal = nnx.initializers.orthogonal(sqrt(2))
         self.conv = nnx.Conv(self.group, self.group // 2, (3, 3), padding="VALID", kernel_init=orthogonal, rngs=rngs)
         flat = (height - 2) * (width - 2) * (self.group // 2)
@@ -34,6 +32,14 @@ class SlotMapEncoder(nnx.Module):
         maps = features[..., : self.num_slots * self.group].reshape(*features.shape[:-1], self.num_slots, self.group)
         hidden = jax.nn.relu(self.conv(maps.transpose(0, 3, 1, 2, 4).reshape(-1, *features.shape[1:3], self.group)))
         return self.linear(hidden.reshape(*batch, self.num_slots, -1))
+
+
+def too_many_slots(spec: DatasetSpec, num_slots: int | None) -> str | None:
+    """Why the backbone's features do not do for so many slots (None: the data set's); None if they do."""
+    slots, features = num_slots or spec.num_slots, BACKBONES[spec.backbone].num_features
+    if features >= 2 * slots:
+        return None
+    return f"{slots} slots need {2 * slots} feature maps, {spec.backbone} has {features}"
 
 
 def _frame(spec: DatasetSpec) -> jax.ShapeDtypeStruct:
