@@ -130,7 +130,8 @@ class LiveProgress:
             TextColumn("{task.fields[detail]}"),
             TimeElapsedColumn(),
         )
-        self.grid = self.bars.add_task("all runs", total=len(estimates), detail="")
+        left = f"{duration(self.remaining.seconds())} left"
+        self.grid = self.bars.add_task("all runs", total=len(estimates), detail=left)
         self.run = self.bars.add_task("", total=1, detail="", visible=False)
         self._pace, self._name = Pace(0), ""
 

@@ -11,7 +11,7 @@ from benchmark.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """`steps` of `frames_per_step` frames (batch x window), the same for every method of a table.
+    """`steps` of `frames_per_step` frames, cut to whole windows; the same for every method of a table.
 
     `probe_protocol` "joint" trains a decoder beside the model, on slots without their gradient, as Löwe et al. did;
     "frozen" trains it afterwards.

@@ -34,10 +34,12 @@ def slow_slots(encoder, frame):
     for k in range(encoder.num_slots):
         group = x[..., k * encoder.group : (k + 1) * encoder.group]
         hidden = np.maximum(convolve(group, encoder.conv), 0).reshape(-1)
-        slots.append(
-            hidden @ np.asarray(encoder.linear.kernel[...], float) + np.asarray(encoder.linear.bias[...], float)
-        )
+        slots.append(affine(hidden, encoder.linear))
     return np.array(slots)
+
+
+def affine(x, linear):
+    return x @ np.asarray(linear.kernel[...], float) + np.asarray(linear.bias[...], float)
 
 
 @pytest.fixture(scope="module")
