@@ -11,6 +11,10 @@ install_import_hook(["benchmark", "methods", "datasets", "probes"], "shapes.chec
 
 import tiny  # noqa: E402, F401  registers the small data set, with the hook in place
 
+from benchmark.command import load_plugins  # noqa: E402
+
+load_plugins()
+
 
 @pytest.fixture(scope="session")
 def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:

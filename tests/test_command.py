@@ -11,13 +11,12 @@ import pytest
 import tiny
 
 from benchmark import parameters, plan, records, runner
-from benchmark.command import load_plugins, main
+from benchmark.command import main
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.progress import PlainProgress
 from benchmark.registry import datasets, methods, probes
 from benchmark.types import Metric, ProbeResult
 
-load_plugins()
 SMALL = ["--datasets", "tiny", "--set", "training.steps=2", "--set", "training.frames_per_step=4", "--budget", "smoke"]
 
 

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from flax import nnx
 
-import methods as _methods  # noqa: F401
-import probes as _probes  # noqa: F401
 from benchmark import freeze, parameters, plan
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.contracts import Method

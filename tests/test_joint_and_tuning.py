@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 from flax import nnx
 
-import datasets as _datasets  # noqa: F401
-import methods as _methods  # noqa: F401
-import probes as _probes  # noqa: F401
 from benchmark import plan, records, tuning
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.joint import joint

@@ -9,7 +9,6 @@ import pytest
 import tiny
 from flax import nnx
 
-import methods as _methods  # noqa: F401
 from benchmark.registry import methods
 from benchmark.training import Kernel, adam
 from benchmark.types import Batch
