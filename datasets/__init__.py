@@ -1,10 +1,15 @@
-"""One file a data set; a file dropped in here is found by itself.
+"""Data sets; a file dropped in here is found by itself.
 
-A data set gives windows of frames, their actions and labels, split so that nothing seen in training is scored.
+A data set gives windows of frames, their actions and labels, split so that nothing seen in training is scored. Files
+that hold a `Dataset` register it (`gridworld`, `bouncing_balls`, and `atari` all games); the others are their parts.
 """
 
 import importlib
 import pkgutil
 
+NOT_DATA_SETS = ("atari_gym",)
+"""Files that are imported by those who want them only: a wrapper for Gymnasium, which takes long to import."""
+
 for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+    if _module.name not in NOT_DATA_SETS:
+        importlib.import_module(f"{__name__}.{_module.name}")

@@ -1,6 +1,6 @@
 """Atari games seen by a random agent, with the coordinates that AtariARI found in the RAM.
 
-Anand et al. 2019 (arXiv 1906.08226) and Racah & Chandar 2020 (SCN, arXiv 2011.09294). Frames are RGB, 210 x 160,
+Anand et al. 2019 (arXiv 1906.08226) and Racah & Chandar 2020 (SCN, arXiv 2007.09294). Frames are RGB, 210 x 160,
 0 to 1; labels are raw bytes. Two collections of different seeds: one to train on, one for the probes. Departures from
 the public code: the probe frames are split by episode, not by time; frame and label are of the same instant; a test
 frame that equals a frame of any other split does not count.
@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import UInt8
 
 from benchmark.contracts import Dataset, Report, Split, Splits
 from benchmark.errors import UserError
@@ -100,7 +101,8 @@ def _clips(episodes: Sequence[np.ndarray], length: int) -> tuple[Int[np.ndarray,
 class Atari(Dataset):
     """One game. `max_episode_steps` cuts long episodes, so that small budgets hold several.
 
-    Labels whose entropy over the probe frames is below `min_entropy` nats are dropped (SCN, section 4: 0.6).
+    Labels whose entropy over the frames that probes are fitted on is below `min_entropy` nats are dropped (SCN, section
+    4: 0.6); neither the validation nor the test frames have a say.
     """
 
     game: str
@@ -112,10 +114,8 @@ class Atari(Dataset):
     clip_length: int = 8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         find_game(self.game)
-        for name in ("train_frames", "probe_frames", "max_episode_steps", "clip_length"):
-            if not getattr(self, name) >= 1:
-                raise UserError(f"{name} of data set {self.game!r} is {getattr(self, name)}; it must be at least 1")
         if not self.min_entropy >= 0:
             raise UserError(f"min_entropy of data set {self.game!r} is {self.min_entropy}; it must not be negative")
 
@@ -153,11 +153,11 @@ class Atari(Dataset):
     def load(self, cache: Path, report: Report) -> Splits:
         """Raises UserError for a missing ROM, a cache that cannot be written, or a budget too small to score."""
         collection, ale_version = atari_store.load(self._recipe, cache, report)
-        kept, dropped = self._filter(collection.probe)
-        spec = self._complete_spec(collection.train, kept)
         train_episodes, probe_episodes = _episodes(collection.train), _episodes(collection.probe)
         parts = _split_episodes(len(probe_episodes), self.game, self.seed)
         episodes = {name: [probe_episodes[i] for i in part] for name, part in parts.items()}
+        kept, dropped = self._filter(collection.probe.ram[np.concatenate(episodes["probe"])])
+        spec = self._complete_spec(collection.train, kept)
         shared = self._shared(collection, collection.probe, kept)
         train = AtariSplit(
             self.game, self._shared(collection, collection.train, kept), train_episodes, self.clip_length
@@ -171,22 +171,30 @@ class Atari(Dataset):
         facts = self._facts(splits, int(test.valid.sum())) | {
             "sha256": collection.sha256,
             "dropped": dropped,
+            "not_position": self._not_position(kept),
+            "quirks": list(find_game(self.game).quirks),
             "ale_py": ale_version,
         }
         return Splits(spec, train, probe, val, test, facts)
 
-    def _filter(self, play: Play) -> tuple[list[int], dict[str, float]]:
+    def _filter(self, ram: UInt8[np.ndarray, "n bytes"]) -> tuple[list[int], dict[str, float]]:
         """Positions in the table's coordinates that are kept, and the entropies of the others by name."""
         game = find_game(self.game)
-        entropies = [entropy(play.ram[:, label.ram]) for label in game.positions]
+        entropies = [entropy(ram[:, label.ram]) for label in game.positions]
         kept = [i for i, nats in enumerate(entropies) if nats >= self.min_entropy]
         if not kept:
             raise UserError(
-                f"{self.game}: every label has an entropy below {self.min_entropy} nats over {len(play.ram)} frames; "
+                f"{self.game}: every label has an entropy below {self.min_entropy} nats over {len(ram)} probe frames; "
                 "raise probe_frames or lower min_entropy"
             )
         dropped = {game.coordinates[i].name: nats for i, nats in enumerate(entropies) if i not in kept}
         return kept, dropped
+
+    def _not_position(self, kept: list[int]) -> dict[str, str]:
+        """Why some of the kept coordinates do not tell where their object is, by name."""
+        game = find_game(self.game)
+        reasons = {game.coordinates[i].name: game.positions[i].not_position for i in kept}
+        return {name: reason for name, reason in reasons.items() if reason}
 
     def _coordinates(self, play: Play, kept: list[int]) -> Float[np.ndarray, "n p"]:
         positions = find_game(self.game).positions

@@ -141,9 +141,10 @@ class RandomPlay:
         action = self._draw(len(self._actions))
         self._skip(self._actions[action])
         self._age += 1
+        before, self._lives = self._lives, self._ale.lives()
         if self._ale.game_over() or self._age == self._max_episode_steps:
             self._reset()
-        elif self._ale.lives() < self._lives:
+        elif self._lives < before:
             self._open()
         return action
 

@@ -1,8 +1,9 @@
 """Collected Atari games in the cache: collected by one process a core, kept, verified at each reading.
 
-Beside the shards lies `manifest.json`, written last, with the recipe, the version of ale-py and the SHA-256 of each
-shard's content. A shard that is missing or does not match its hash is collected again; finished shards of a
-collection that was killed are kept; of several processes that want the same game one collects and the others wait.
+Beside the shards lies `manifest.json` with the recipe, the version of ale-py that began the collection and, written
+last, the SHA-256 of each shard's content. A shard that is missing or does not match its hash is collected again;
+finished shards of a collection that was killed are kept; of several processes that want the same game one collects and
+the others wait.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def absent(recipe: Recipe, cache: Path) -> list[Job]:
 def load(recipe: Recipe, cache: Path, report: Report) -> tuple[Collection, str]:
     """Collects what is missing or damaged, then reads all; returns it and the version of ale-py that collected it.
 
-    Raises UserError when the ROM is missing, the cache cannot be written, or this ale-py gives other frames than the
-    one that began the collection.
+    Raises UserError when the ROM is missing, the cache cannot be written, or this ale-py is not the one that began an
+    unfinished collection, or gives other frames than the one that collected the rest.
     """
     folder = recipe.folder(cache)
     if absent(recipe, cache):
@@ -51,7 +52,7 @@ def load(recipe: Recipe, cache: Path, report: Report) -> tuple[Collection, str]:
     if damaged:
         _collect_locked(recipe, folder, report, lambda: [job for job in damaged if not _is_good(job, expected)])
         if still := reader.read(damaged, expected):
-            raise _unlike(still[0], manifest["ale_py"])
+            raise _unlike(Path(still[0].path), "gives", manifest["ale_py"])
     if not expected:
         _write_manifest(recipe, folder, manifest | {"sha256": reader.sha256})
     return reader.collection(), manifest["ale_py"]
@@ -65,10 +66,10 @@ def _is_good(job: Job, expected: dict[str, str]) -> bool:
     return expected.get(Path(job.path).name, sha256) == sha256
 
 
-def _unlike(job: Job, ale_version: str) -> UserError:
+def _unlike(path: Path, gives: str, ale_version: str) -> UserError:
     return UserError(
-        f"{job.path}: ale-py {version('ale-py')} gives other frames than ale-py {ale_version}, which collected the "
-        f"rest; install ale-py {ale_version}, or delete {Path(job.path).parent} to collect all anew"
+        f"{path}: ale-py {version('ale-py')} {gives} other frames than ale-py {ale_version}, which collected the "
+        f"rest; install ale-py {ale_version}, or delete {path.parent} to collect all anew"
     )
 
 
@@ -82,9 +83,25 @@ def _collect_locked(recipe: Recipe, folder: Path, report: Report, wanted: Callab
         with FileLock(folder / ".lock"):
             for leftover in folder.glob(".*.tmp"):
                 leftover.unlink()
-            _collect(recipe, wanted(), report)
+            jobs = wanted()
+            _begin(recipe, folder, jobs)
+            _collect(recipe, jobs, report)
     except OSError as error:
         raise _disk_error(recipe, folder, error) from None
+
+
+def _begin(recipe: Recipe, folder: Path, jobs: list[Job]) -> None:
+    """Notes which ale-py collects, where no finished collection has hashes that tell its frames from others.
+
+    Raises UserError when some of its shards are another's.
+    """
+    manifest = _read_manifest(folder) or {"ale_py": None, "sha256": {}}
+    if not jobs or manifest["sha256"]:
+        return
+    begun, first = len(jobs) < len(recipe.all_jobs(folder)), manifest["ale_py"] or version("ale-py")
+    if begun and first != version("ale-py"):
+        raise _unlike(Path(jobs[0].path), "may give", first)
+    _write_manifest(recipe, folder, {"ale_py": version("ale-py"), "sha256": {}})
 
 
 def check_rom(recipe: Recipe) -> None:

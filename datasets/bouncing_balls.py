@@ -48,10 +48,9 @@ class BouncingBalls(Dataset):
     test_size: int = 96
 
     def __post_init__(self) -> None:
-        if self.num_balls < 1 or not 0 < 2 * self.radius < BOX:
-            raise UserError(
-                f"bouncing_balls: num_balls={self.num_balls} of radius={self.radius} do not fit a box of 10"
-            )
+        super().__post_init__()
+        if not 0 < 2 * self.radius < BOX:
+            raise UserError(f"bouncing_balls: balls of radius={self.radius} do not fit a box of {BOX:g}")
         pairs = self.num_balls * (self.num_balls - 1) / 2
         # At random places about 5 pairs would overlap: less than 1 draw in 100 is free of overlaps.
         if pairs * pi * (2 * self.radius) ** 2 > 5 * (BOX - 2 * self.radius) ** 2:

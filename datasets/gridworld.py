@@ -47,10 +47,11 @@ class GridWorld(Dataset):
     test_size: int = 2000
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.grid_size < 2:
             raise UserError(f"gridworld: grid_size={self.grid_size} leaves nowhere to go; take 2 or more")
-        if not 1 <= self.num_objects <= self.grid_size**2:
-            raise UserError(f"gridworld: num_objects={self.num_objects} must be 1 to {self.grid_size**2}, a cell each")
+        if self.num_objects > self.grid_size**2:
+            raise UserError(f"gridworld: num_objects={self.num_objects} is more than the {self.grid_size**2} cells")
         if perm(self.grid_size**2, self.num_objects) * 4**self.num_objects < 1000:
             raise UserError(f"gridworld: grid_size={self.grid_size} leaves too few starts to hold any out; take more")
         if self.num_colours is not None and self.num_colours < self.num_objects:

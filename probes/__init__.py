@@ -1,6 +1,7 @@
-"""One file a probe; a file dropped in here is found by itself.
+"""Probes; a file dropped in here is found by itself.
 
-A probe asks a frozen representation one question; it sees arrays, never a model.
+A probe asks a frozen representation one question; it sees arrays, never a model. Files that hold a `Probe` register it
+(`linear`, `decoder`, `decoder_rollout`, `masks`, `colour_kmeans`); the others are their parts.
 """
 
 import importlib

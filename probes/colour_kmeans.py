@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmark.contracts import Probe
-from benchmark.errors import UserError
 from benchmark.registry import probes
 from benchmark.types import DatasetSpec, Float, Frozen, Int, Metric, ProbeResult
 from probes.segmentation import fg_ari
@@ -31,12 +30,6 @@ class ColourKMeans(Probe):
     num_clips: int = 32
     restarts: int = 4
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Raises UserError for a count below 1."""
-        for name in ("num_clips", "restarts"):
-            if getattr(self, name) < 1:
-                raise UserError(f"probes.colour-kmeans.{name} is {getattr(self, name)}; it must be at least 1")
 
     def supports(self, spec: DatasetSpec) -> str | None:
         return None if spec.has_masks else "it has no true masks"

@@ -32,8 +32,6 @@ LARGEST = 64 * 64
 FIGURE_BYTES = 1_300_000
 """Bytes of arrays for figures that a decoder probe leaves."""
 
-FIGURE_CLIPS = 4
-
 PIXELS_PER_CALL = 2**20
 """Pixels of the videos that are read at once for the baselines."""
 
@@ -47,14 +45,15 @@ class Decoder(Probe):
     trained for itself. FG-ARI is a mean over the frames where it is defined, which the notes count.
 
     A step has `frames_per_step` frames, fewer where these would exceed `pixels_per_step`: 256 on GridWorld, 8 of 32 x
-    32 pixels, 2 of 64 x 64, as a step costs by the pixel and few frames teach about as much in it as many. After every
+    32 pixels, 2 of 64 x 64, as a step costs by the pixel and few frames teach about as much in it as many. Each target
+    has an equal share of them, one frame at least; the notes say how many frames a step had. After every
     `round_steps` the decoder is measured on `val_frames` frames a target. Training stops when that error has not fallen
     by the fraction `tolerance` for `patience` rounds, and after `max_steps`; the decoder that was best on val is kept.
     """
 
     horizon: ClassVar[int] = 1
-    figure_parts: ClassVar[tuple[str, ...]] = ("frames", "masks", "paintings")
-    """What of the decoded test frames is left for figures."""
+    figure_masks: ClassVar[bool] = True
+    """Are masks left for figures, beside frames?"""
 
     learning_rate: float = 1e-3
     frames_per_step: int = 256
@@ -67,9 +66,7 @@ class Decoder(Probe):
 
     def __post_init__(self) -> None:
         """Raises UserError for a value out of its range."""
-        for name in ("frames_per_step", "pixels_per_step", "round_steps", "patience", "val_frames", "max_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"a decoder probe's {name} is {getattr(self, name)}; it must be at least 1")
+        super().__post_init__()
         if not (self.learning_rate > 0 and 0 <= self.tolerance < 1):
             found = f"learning_rate={self.learning_rate}, tolerance={self.tolerance}"
             raise UserError(f"a decoder probe's {found}; the first must be above 0, the second from 0 up to 1")
@@ -103,8 +100,8 @@ class Decoder(Probe):
                 metrics.append(Metric(f"mse{suffix}", target, error, higher_is_better=False))
                 metrics.append(Metric(f"fg_ari{suffix}", target, ari))
         notes = {"steps": int(fitted.curve[-1][0]), "best_step": fitted.best_step, "stopped": fitted.stopped}
-        notes |= {"curve": fitted.curve, "frames_per_step": rule.batch_size, "frames": counts}
-        arrays = _figures(fitted.decode, test, entries, self.figure_parts, rule.batch_size)
+        notes |= {"curve": fitted.curve, "frames_per_step": fitted.frames_per_step, "frames": counts}
+        arrays = _figures(fitted.decode, test, entries, self.figure_masks, rule.batch_size)
         return ProbeResult(tuple(metrics), arrays, notes | _baselines(train, test))
 
 
@@ -133,18 +130,18 @@ def _measure(
 
 
 def _figures(
-    decode: Decode, test: Frozen, entries: dict[str, Aligned], parts: tuple[str, ...], batch_size: int
+    decode: Decode, test: Frozen, entries: dict[str, Aligned], with_masks: bool, batch_size: int
 ) -> dict[str, np.ndarray]:
-    """The last frames of the first clips as bytes: `frames`, and what the decoder makes of them, `s.masks` and so on.
+    """The last frames of the first whole clip as bytes: `frames`, and `s.frames`, `p1.frames`, ... as decoded.
 
-    `clips` and `times` say which; all others are [clips, times, ...]. Colours run over the frames' range, masks from 0
-    to 1; colours beyond the range, where a slot's mask is small, are clipped. `attention` is the encoder's own masks.
+    `clips` and `times` say which; all others are [1, times, ...]. Colours run over the frames' range, beyond which they
+    are clipped. `with_masks` adds those of the decoder, `s.masks`, and of the encoder, `attention`, from 0 to 1.
     """
     entries = {target: aligned for target, aligned in entries.items() if len(aligned.clips)}
     first = max(int(aligned.times.min()) for aligned in entries.values())
-    length = figure_frames(test.spec, test.slots.shape[2], len(entries), parts)
+    length = figure_frames(test.spec, test.slots.shape[2], len(entries), with_masks)
     times = np.arange(first, test.valid.shape[1])[-length:]
-    clips = np.flatnonzero(test.valid[:, times].all(1))[:FIGURE_CLIPS]
+    clips = np.flatnonzero(test.valid[:, times].all(1))[:1]
     if not (clips.size and times.size):
         return {}
     where = [jnp.asarray(index.ravel()) for index in np.meshgrid(clips, times, indexing="ij")]
@@ -157,20 +154,19 @@ def _figures(
     for target, aligned in entries.items():
         decoded, frames = painted(decode, test, Aligned(aligned.slots, *where), batch_size)
         arrays["frames"] = stored(frames, *test.spec.frame_range)
-        for part in parts:
-            scale = (0.0, 1.0) if part == "masks" else test.spec.frame_range
-            arrays[f"{target}.{part}"] = stored(getattr(decoded, part), *scale)
-    if test.masks is not None:
+        arrays[f"{target}.frames"] = stored(np.asarray(decoded.frames), *test.spec.frame_range)
+        if with_masks and target == "s":
+            arrays["s.masks"] = stored(np.asarray(decoded.masks))
+    if with_masks and test.masks is not None:
         arrays["attention"] = stored(test.masks[clips][:, times].reshape(-1, *test.masks.shape[2:]))
     return arrays
 
 
-def figure_frames(spec: DatasetSpec, num_slots: int, num_targets: int, parts: tuple[str, ...]) -> int:
-    """Frames of each of the figures' clips that fit into FIGURE_BYTES, one at least."""
-    (h, w, c), k = spec.frame_shape, num_slots
-    sizes = {"frames": c, "masks": k, "paintings": k * c}
-    frame = h * w * (c + k + num_targets * sum(sizes[part] for part in parts))
-    return max(1, FIGURE_BYTES // (FIGURE_CLIPS * frame))
+def figure_frames(spec: DatasetSpec, num_slots: int, num_targets: int, with_masks: bool) -> int:
+    """Frames of the figures' clip that fit into FIGURE_BYTES, one at least."""
+    h, w, c = spec.frame_shape
+    masks = 2 * num_slots if with_masks else 0
+    return max(1, FIGURE_BYTES // (h * w * (c + num_targets * c + masks)))
 
 
 def _baselines(train: Frozen, test: Frozen) -> dict[str, float | None]:

@@ -16,7 +16,10 @@ __all__ = ["DecoderRollout"]
 @probes.register("decoder-rollout")
 @dataclass(frozen=True, kw_only=True)
 class DecoderRollout(Decoder):
-    """As `decoder`, with the targets `s` and `p1` to `p5`; a method that does not predict has `s` only."""
+    """As `decoder`, with the targets `s` and `p1` to `p5`; a method that does not predict has `s` only.
+
+    A step has 252 frames on GridWorld and 6 of 32 x 32 or 64 x 64 pixels, one a target.
+    """
 
     horizon: ClassVar[int] = 5
-    figure_parts: ClassVar[tuple[str, ...]] = ("frames",)
+    figure_masks: ClassVar[bool] = False

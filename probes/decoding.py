@@ -50,10 +50,12 @@ def _aligned(slots: Float[np.ndarray, "i t k d"], counts: Bool[np.ndarray, "i t"
 
 @dataclass(frozen=True)
 class Rule:
-    """How long a decoder learns: `max_steps` of `batch_size` frames at most, measured on val after every round.
+    """How long a decoder learns: `max_steps` at most, measured on val after every round.
 
-    Every round has `round_steps`. Training stops when val has not fallen by the fraction `tolerance` for `patience`
-    rounds. Val is measured on `val_frames` frames for `s` and as many for each prediction.
+    A step has `batch_size` frames, rounded down to the same number for each of what `align` finds, and one of each at
+    least; as many are decoded at once when scores are taken. Every round has `round_steps`. Training stops when val has
+    not fallen by the fraction `tolerance` for `patience` rounds. Val is measured on `val_frames` frames for `s` and as
+    many for each prediction.
     """
 
     learning_rate: float
@@ -66,12 +68,16 @@ class Rule:
 
 
 class FittedDecoder(NamedTuple):
-    """The decoder that was best on val, at `best_step`; the curve of (step, val MSE); why training stopped."""
+    """The decoder that was best on val, at `best_step`; the curve of (step, val MSE); why training stopped.
+
+    `frames_per_step` is how many frames a step really had.
+    """
 
     decode: Decode
     best_step: int
     curve: list[list[float]]
     stopped: str
+    frames_per_step: int
 
 
 def fit_decoder(train: Frozen, val: Frozen, steps: int, rule: Rule, key: Key) -> FittedDecoder:
@@ -82,18 +88,22 @@ def fit_decoder(train: Frozen, val: Frozen, steps: int, rule: Rule, key: Key) ->
     filters = decoder_filters(train.spec)
     model = SpatialBroadcastDecoder(train.spec, train.slots.shape[-1], filters, nnx.Rngs(init_key))
     shapes = tuple(leaf.shape for leaf in jax.tree.leaves(entries))
-    kernel = _kernel(train.read, rule.batch_size, rule.learning_rate, shapes)
+    share = max(1, rule.batch_size // len(entries))
+    kernel = _kernel(train.read, share, rule.learning_rate, shapes)
     held_out = [_some(aligned, rule.val_frames) for aligned in align(val, steps).values() if len(aligned.clips)]
 
     def validate(decode: Decode) -> float:
         return float(np.mean([score(decode, val, aligned, rule.batch_size).errors.mean() for aligned in held_out]))
 
-    return _fit(kernel, model, (train.data, entries), validate, rule, key)
+    best, best_step, curve = _fit(kernel, model, (train.data, entries), validate, rule, key)
+    stopped = "max_steps" if curve[-1][0] >= rule.max_steps else "patience"
+    return FittedDecoder(best, best_step, curve, stopped, share * len(entries))
 
 
 def _fit(
     kernel: Kernel, model: Any, data: Data, validate: Callable[[Decode], float], rule: Rule, key: Key
-) -> FittedDecoder:
+) -> tuple[Decode, int, list[list[float]]]:
+    """The best decoder, its step and the curve."""
     best, best_step, optimizer_state = _snapshot(model), 0, None
     curve = [[0.0, validate(best)]]
     while (done := int(curve[-1][0])) < rule.max_steps and _stagnant(curve, rule.tolerance) < rule.patience:
@@ -104,7 +114,7 @@ def _fit(
         curve.append([float(done + steps), validate(now)])
         if curve[-1][1] <= min(value for _, value in curve):
             best, best_step = now, done + steps
-    return FittedDecoder(best, best_step, curve, "max_steps" if done >= rule.max_steps else "patience")
+    return best, best_step, curve
 
 
 def _stagnant(curve: list[list[float]], tolerance: float) -> int:
@@ -125,12 +135,14 @@ def _some(aligned: Aligned, count: int) -> Aligned:
 
 
 @lru_cache(maxsize=8)
-def _kernel(read: Read, batch_size: int, learning_rate: float, shapes: tuple[tuple[int, ...], ...]) -> Kernel:
-    """A kernel that seeds and methods share; its programs are compiled for slots and entries of these `shapes`."""
+def _kernel(read: Read, share: int, learning_rate: float, shapes: tuple[tuple[int, ...], ...]) -> Kernel:
+    """A kernel that seeds and methods share, which draws `share` frames of each of the entries.
+
+    Its programs are compiled for slots and entries of these `shapes`.
+    """
 
     def sample(data: Data, key: Key) -> tuple[Array, Array]:
         video, entries = data
-        share = max(1, batch_size // len(entries))
         keys = jax.random.split(key, len(entries))
         drawn = [_draw(aligned, keys[j], share) for j, aligned in enumerate(entries.values())]
         slots, clips, times = (jnp.concatenate(parts) for parts in zip(*drawn, strict=True))

@@ -48,17 +48,21 @@ class Linear(Probe):
     floor_draws: int = 100
     floor_seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Raises UserError for an impossible grid of strengths, or no draws."""
+        super().__post_init__()
+        if not self.ridge or not all(0 < strength < math.inf for strength in self.ridge):
+            raise UserError(f"probes.linear.ridge={self.ridge} must hold finite numbers above 0, at least one")
+
     def supports(self, spec: DatasetSpec) -> str | None:
         return None if spec.coordinates else "it has no coordinates"
 
     def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
-        """Raises UserError for an impossible grid, ValueError for slots or coordinates that are not finite.
+        """Raises ValueError for slots or coordinates that are not finite.
 
         Where a split has no entry that counts, every metric is undefined. `arrays`: `importance` and `importance_std`,
         [objects that count, slots]. `key` is not used: nothing here is random but the floor, which has its own seed.
         """
-        if not self.ridge or not all(0 < strength < math.inf for strength in self.ridge):
-            raise UserError(f"probes.linear.ridge={self.ridge} must hold finite numbers above 0, at least one")
         spec, splits = train.spec, {"train": train, "val": val, "test": test}
         frames = {name: _frames(name, split) for name, split in splits.items()}
         counts = {f"n_{name}": len(kept.features) for name, kept in frames.items()}

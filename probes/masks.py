@@ -51,7 +51,7 @@ def _segments(frozen: Frozen) -> tuple[Int[np.ndarray, "m h w"] | None, str]:
     height, width, _ = frozen.spec.frame_shape
     positions = frozen.masks.shape[-1]
     side = isqrt(height * width // positions)
-    if height % side or width % side or side**2 * positions != height * width:
+    if not side or height % side or width % side or side**2 * positions != height * width:
         return None, f"masks over {positions} positions are no grid of squares in a frame of {height}x{width}"
     coarse = hard_segments(np.asarray(frozen.masks)[frozen.valid]).reshape(-1, height // side, width // side)
     return coarse.repeat(side, 1).repeat(side, 2), ""

@@ -1,5 +1,7 @@
 """The collector against a record of everything that the emulator showed while it played."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,45 @@ def test_a_lost_life_ends_an_episode(tmp_path):
     changes = np.flatnonzero(np.diff(lives.astype(int))) + 1
     assert len(changes) > 2
     assert shard.starts[changes].all()
+
+
+class Counted:
+    """An emulator of which a step is known by its number; `lives` holds those left after each step."""
+
+    def __init__(self, lives):
+        self._lives, self._acts = lives, 0
+
+    def act(self, action):
+        self._acts += 1
+
+    def lives(self):
+        steps = max(0, self._acts - 1) // atari_collect.FRAME_SKIP  # one raw no-op stands before the first
+        return self._lives[min(steps, len(self._lives)) - 1]
+
+    def game_over(self):
+        return False
+
+    def getMinimalActionSet(self):  # noqa: N802
+        return [SimpleNamespace(value=0)]
+
+    def getScreen(self, out):  # noqa: N802
+        pass
+
+    def getRAM(self, out):  # noqa: N802
+        pass
+
+    def reset_game(self):
+        self._acts = 0
+
+
+def test_a_life_lost_after_one_was_gained_ends_an_episode(monkeypatch):
+    monkeypatch.setattr(atari_collect, "MAX_NO_OPS", 1)
+    monkeypatch.setattr(atari_collect, "emulator", lambda rom, seed: Counted([3, 3, 4, 4, 3, 3, 3]))
+    play, starts = atari_collect.RandomPlay("any", "seed", 100), []
+    for _ in range(5):
+        starts.append(play.read(np.empty(0))[1])
+        play.act()
+    assert starts == [True, False, False, False, True]
 
 
 def test_no_episode_is_longer_than_asked(tmp_path):

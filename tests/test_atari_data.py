@@ -106,6 +106,26 @@ def test_labels_that_hardly_move_are_dropped_and_named(monkeypatch, tmp_path):
     assert splits.spec.coordinate_std == (pytest.approx(np.arange(100).std()),)
 
 
+def test_a_label_that_moves_in_test_frames_only_is_dropped(monkeypatch, tmp_path):
+    atari = _made_up(monkeypatch)
+    collection, _ = atari_store.load(None, tmp_path, quiet)
+    test = atari.load(tmp_path, quiet).test.data["starts"]
+    collection.probe.ram[test, find_game("pong").positions[0].ram] = np.arange(len(test))
+    splits = atari.load(tmp_path, quiet)
+    assert [coordinate.name for coordinate in splits.spec.coordinates] == ["ball_x"]
+
+
+def test_what_a_reader_must_know_of_the_labels_is_in_the_facts(monkeypatch, tmp_path):
+    facts = _made_up(monkeypatch).load(tmp_path, quiet).facts
+    assert facts["quirks"] == list(find_game("pong").quirks)
+    assert facts["not_position"] == {}
+    splits = datasets.create("asteroids", train_frames=200, probe_frames=200, max_episode_steps=20)
+    monkeypatch.undo()
+    facts = splits.load(tmp_path, quiet).facts
+    assert set(facts["not_position"]) and not set(facts["not_position"]) & set(facts["dropped"])
+    assert all("not affine" in reason for reason in facts["not_position"].values())
+
+
 def test_probe_episodes_are_split_seventy_ten_twenty_with_at_least_five_for_val_and_test(monkeypatch, tmp_path):
     facts = _made_up(monkeypatch, episodes=100, length=2).load(tmp_path, quiet).facts
     assert facts["episodes"] == {"train": 100, "probe": 70, "val": 10, "test": 20}
@@ -137,12 +157,12 @@ def test_too_few_episodes_or_labels_are_answered_with_a_remedy(monkeypatch, tmp_
     with pytest.raises(UserError, match="pong: no test frame differs from all training frames; raise probe_frames"):
         _made_up(monkeypatch, repeated=200).load(tmp_path, quiet)
     _made_up(monkeypatch)
-    with pytest.raises(UserError, match=r"pong: every label has an entropy below 6.0 nats over 200 frames"):
+    with pytest.raises(UserError, match=r"pong: every label has an entropy below 6.0 nats over 100 probe frames"):
         datasets.create("pong", min_entropy=6.0).load(tmp_path, quiet)
 
 
 def test_fields_are_checked():
-    with pytest.raises(UserError, match="train_frames of data set 'pong' is 0; it must be at least 1"):
+    with pytest.raises(UserError, match="train_frames is 0; it must be at least 1"):
         datasets.create("pong", train_frames=0)
     with pytest.raises(UserError, match="did you mean 'pong'"):
         datasets.create("pong", game="pongo")

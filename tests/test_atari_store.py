@@ -123,6 +123,45 @@ def test_what_was_finished_before_a_kill_is_kept(cache):
     assert (folder / "manifest.json").exists()
 
 
+def _begun_by(cache, version):
+    """A collection that an ale-py of that version left without its last shard."""
+    folder = RECIPE.folder(cache)
+    (folder / "train-002.zst").unlink()
+    atari_store._write_manifest(RECIPE, folder, {"ale_py": version, "sha256": {}})
+
+
+def test_a_collection_is_not_finished_by_another_ale_py(cache):
+    _begun_by(cache, "0.1.2")
+    with pytest.raises(UserError, match=r"train-002\.zst: ale-py .* may give other frames than ale-py 0\.1\.2.*delete"):
+        atari_store.load(RECIPE, cache, quiet)
+
+
+def test_a_collection_is_finished_by_the_ale_py_that_began_it_and_says_so_from_the_first_frame(cache, monkeypatch):
+    before = atari_store._read_manifest(RECIPE.folder(cache))
+    _begun_by(cache, before["ale_py"])
+    at_start = []
+    collect = atari_store._collect
+
+    def watched(*arguments):
+        at_start.append(atari_store._read_manifest(RECIPE.folder(cache)))
+        collect(*arguments)
+
+    monkeypatch.setattr(atari_store, "_collect", watched)
+    atari_store.load(RECIPE, cache, quiet)
+    assert at_start == [before | {"sha256": {}}]
+    assert atari_store._read_manifest(RECIPE.folder(cache)) == before
+
+
+def test_another_ale_py_may_begin_where_no_shard_was_finished(cache):
+    folder = RECIPE.folder(cache)
+    before = atari_store._read_manifest(folder)
+    _begun_by(cache, "0.1.2")
+    for path in _shards(cache):
+        path.unlink()
+    atari_store.load(RECIPE, cache, quiet)
+    assert atari_store._read_manifest(folder) == before
+
+
 def test_a_damaged_manifest_is_written_again(cache):
     path = RECIPE.folder(cache) / "manifest.json"
     content = path.read_text()

@@ -128,10 +128,12 @@ def test_a_method_that_does_not_predict_is_decoded_from_its_slots_only():
 
 
 def test_a_rollout_has_a_target_for_each_step_and_none_where_the_clip_is_too_short():
-    found = values(ROLLOUT(*(foreseen(split, 5) for split in SPLITS), KEY))
+    result = ROLLOUT(*(foreseen(split, 5) for split in SPLITS), KEY)
+    found = values(result)
     targets = ["s", "p1", "p2", "p3", "p4", "p5"]
     assert [target for metric, target in found if metric == "mse"] == targets
     assert [found["mse", target] is None for target in targets] == [False] * 3 + [True] * 3
+    assert set(result.arrays) == {"times", "clips", "frames", "s.frames", "p1.frames", "p2.frames"}
 
 
 def test_nothing_of_the_test_split_reaches_the_decoder():
@@ -242,21 +244,28 @@ def test_the_optimiser_goes_on_from_round_to_round():
     np.testing.assert_array_equal(second.model.kernel[...], kernel.fit(line(), (), 7, KEY).model.kernel[...])
 
 
-def test_figures_show_frames_and_what_each_slot_paints(learned):
+def test_figures_show_a_clip_as_it_is_as_decoded_and_in_the_masks_of_each_slot(learned):
     arrays = learned.arrays
-    assert arrays["times"].tolist() == [2, 3] and arrays["clips"].tolist() == [0, 1, 2, 3]
-    assert arrays["p1.paintings"].shape == (4, 2, SLOTS, SIDE, SIDE, 3)
+    assert arrays["times"].tolist() == [2, 3] and arrays["clips"].tolist() == [0]
+    assert set(arrays) == {"times", "clips", "frames", "s.frames", "p1.frames", "s.masks"}
+    assert arrays["s.masks"].shape == (1, 2, SLOTS, SIDE, SIDE)
     assert all(array.dtype == np.uint8 for name, array in arrays.items() if name not in ("clips", "times"))
-    true = (np.asarray(SPLITS[2].data)[:4, 2:] + 1) / 2 * 255
+    true = (np.asarray(SPLITS[2].data)[:1, 2:] + 1) / 2 * 255
     np.testing.assert_array_equal(arrays["frames"], true.astype(np.uint8))
     assert np.abs(arrays["s.frames"].astype(int) - arrays["frames"]).mean() < 30
 
 
-def test_arrays_of_large_frames_stay_below_three_megabytes():
+def test_all_twelve_large_frames_fit_into_the_arrays_and_these_stay_below_three_megabytes():
     spec, pixels = replace(SPEC, frame_shape=(64, 64, 3)), 64 * 64
-    decoder = figure_frames(spec, 4, 2, Decoder.figure_parts) * 4 * pixels * (3 + 4 + 2 * (3 + 4 + 12))
-    rollout = figure_frames(spec, 4, 6, DecoderRollout.figure_parts) * 4 * pixels * (3 + 4 + 6 * 3)
-    assert 0 < decoder + rollout < 3_000_000
+    decoder, rollout = figure_frames(spec, 4, 2, with_masks=True), figure_frames(spec, 4, 6, with_masks=False)
+    assert min(decoder, rollout) >= 12
+    assert decoder * pixels * (3 + 2 * 3 + 4 + 4) + rollout * pixels * (3 + 6 * 3) < 3_000_000
+
+
+def test_notes_tell_the_frames_that_a_step_had(learned):
+    assert learned.notes["frames_per_step"] == 32
+    assert fit_decoder(*FORESEEN[:2], 1, rule(batch_size=5, max_steps=2), KEY).frames_per_step == 4
+    assert fit_decoder(*FORESEEN[:2], 1, rule(batch_size=1, max_steps=2), KEY).frames_per_step == 2
 
 
 def test_frames_in_a_step_shrink_with_their_size():
@@ -308,8 +317,9 @@ def test_coarser_masks_are_enlarged():
     assert set(values(Masks()(*SPLITS[:2], coarse, KEY)).values()) == {1}
 
 
-@pytest.mark.parametrize("masks", [None, np.ones((16, TIME, SLOTS, 16), np.float32)])
-def test_no_masks_or_a_grid_that_does_not_fit_are_undefined(masks):
+@pytest.mark.parametrize("positions", [None, 16, 49])
+def test_no_masks_or_a_grid_that_does_not_fit_are_undefined(positions):
+    masks = None if positions is None else np.ones((16, TIME, SLOTS, positions), np.float32)
     result = Masks()(*SPLITS[:2], replace(SPLITS[2], masks=masks), KEY)
     assert set(values(result).values()) == {None} and result.notes["undefined"]
 

@@ -63,6 +63,66 @@ def test_the_same_records_in_any_order_give_the_same_bytes_whatever_the_users_se
     assert matplotlib.rcParams["font.size"] == 20
 
 
+def refuse():
+    raise AssertionError("nothing is to be drawn")
+
+
+@pytest.fixture
+def drawn_once(tmp_path):
+    """Two runs whose one figure, of learning curves, has been drawn."""
+    runs = [written(tmp_path, record("gridworld", "setcon", seed, curve=CURVE)) for seed in (0, 1)]
+    return runs, write_figures(runs, tmp_path), tmp_path
+
+
+def test_figures_that_are_there_are_not_drawn_again(drawn_once, monkeypatch):
+    runs, paths, out = drawn_once
+    monkeypatch.setattr("benchmark.report.figures.style", refuse)
+    assert write_figures([replace(run, timing={"total": 7.0}) for run in reversed(runs)], out) == paths
+    assert len(paths) == 2
+
+
+def altered(runs: list[Record], paths: list[Path]) -> list[Record]:
+    return [replace(runs[0], curve=[[1.0, 4.0], [2.0, 1.0]]), runs[1]]
+
+
+def without_a_figure(runs: list[Record], paths: list[Path]) -> list[Record]:
+    paths[0].unlink()
+    return runs
+
+
+def with_a_cut_figure(runs: list[Record], paths: list[Path]) -> list[Record]:
+    paths[0].write_bytes(b"cut")
+    return runs
+
+
+def with_a_broken_list(runs: list[Record], paths: list[Path]) -> list[Record]:
+    (paths[0].parents[1] / "drawn.json").write_text('{"files": 3}')
+    return runs
+
+
+def with_new_arrays(runs: list[Record], paths: list[Path]) -> list[Record]:
+    return [written(paths[0].parents[2], runs[0], film(5, 3)), runs[1]]
+
+
+@pytest.mark.parametrize("change", [altered, without_a_figure, with_a_cut_figure, with_a_broken_list, with_new_arrays])
+def test_what_changed_is_drawn_again(drawn_once, change, monkeypatch):
+    runs, paths, out = drawn_once
+    changed = change(runs, paths)
+    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="nothing is to be drawn"):
+        patch.setattr("benchmark.report.figures.style", refuse)
+        write_figures(changed, out)
+    assert set(paths) <= set(write_figures(changed, out))
+    assert all(path.stat().st_size > 1000 for path in paths)
+
+
+def test_figures_of_records_that_are_gone_are_removed_and_nothing_else(drawn_once):
+    runs, paths, out = drawn_once
+    mine = paths[0].parent / "notes.txt"
+    mine.write_text("mine")
+    assert write_figures([replace(run, curve=[]) for run in runs], out) == []
+    assert [*paths[0].parent.iterdir()] == [mine]
+
+
 def test_no_records_give_no_figures(tmp_path):
     assert write_figures([], tmp_path) == []
 
@@ -104,6 +164,13 @@ def test_steps_ahead_show_the_mean_its_error_and_every_seed():
     assert list(mean) == pytest.approx([2, 3, 4, 5, 6, 7])
     band = panel.collections[0].get_paths()[0].get_extents()
     assert (band.ymin, band.ymax) == (pytest.approx(1), pytest.approx(8))
+
+
+def test_the_band_of_a_mean_above_zero_stays_above_zero_and_that_of_others_is_symmetric():
+    for first, second, low in ((0.001, 0.1, 0.1 * 5.05), (-0.01, -0.03, -3), (-0.01, 0.01, -1)):
+        runs = [record("gridworld", "setcon", seed, rollout(value, 0)) for seed, value in enumerate((first, second))]
+        (panel,) = drawn(line_figures.steps_ahead, runs)["steps-ahead-mse"].axes
+        assert panel.collections[0].get_paths()[0].get_extents().ymin == pytest.approx(low)
 
 
 def coloured(colours: int, slots: int) -> Record:

@@ -19,7 +19,7 @@ CLIP = 5
 def spec_of(objects: list[str], num_slots: int) -> DatasetSpec:
     coordinates = tuple(Coordinate(f"{name}_{axis}", i, axis) for i, name in enumerate(objects) for axis in "xy")
     return DatasetSpec(
-        "toy", (8, 8, 3), (0.0, 1.0), num_slots, tuple(objects), "pixelwise", CLIP, coordinates=coordinates
+        "toy", (8, 8, 3), (0.0, 1.0), num_slots, tuple(objects), "pixelwise", CLIP, CLIP, coordinates=coordinates
     )
 
 
@@ -308,7 +308,12 @@ def test_slots_that_are_not_finite_are_named():
 @pytest.mark.parametrize("grid", [(), (0.0, 1.0), (-1.0,), (math.inf,)])
 def test_an_impossible_grid_is_a_user_error(grid):
     with pytest.raises(UserError, match=r"probes\.linear\.ridge"):
-        measure(*toy(), ridge=grid)
+        Linear(ridge=grid)
+
+
+def test_a_floor_needs_a_draw():
+    with pytest.raises(UserError, match="floor_draws"):
+        Linear(floor_draws=0)
 
 
 def test_a_data_set_without_coordinates_is_not_supported():

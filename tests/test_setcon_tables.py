@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import pytest
 from made import decoded, failed, record, rollout, row
@@ -70,6 +70,44 @@ def test_no_note_blames_the_pixels_where_nothing_was_measured():
     assert not any("pixel" in note for note in table.notes)
 
 
+def test_other_frames_are_not_said_to_have_objects_of_one_pixel():
+    table = tables([record("bouncing_balls", "setcon", rows=decoded(0.01, 0.02))])["table1-bouncing_balls"]
+    assert "ARI is undefined here: no true masks, or objects of single pixels." in table.notes
+
+
+def test_decoders_that_might_have_come_further_are_counted():
+    rows, reasons = decoded(0.01, 0.02, 0.5, 0.5) + rollout(0.01, 0.02), ("max_steps", "patience", "max_steps")
+    runs = [
+        record("gridworld", "setcon", seed, rows, notes={"decoder": {"stopped": reason}})
+        for seed, reason in enumerate(reasons)
+    ]
+    found = tables(runs)
+    told = "2 of 3 decoders stopped at their last step, still improving."
+    assert told in found["table1-gridworld"].notes
+    assert told not in found["steps-ahead-mse-gridworld"].notes
+
+
+def test_probes_that_learn_beside_the_encoder_keep_the_papers_value():
+    def variant(run: Record) -> str:
+        return str(run.configuration["dataset"].get("variant", ""))
+
+    runs = [
+        record("gridworld", "setcon", rows=decoded(0.1, 0.2), configuration={"training": {}, "dataset": {"variant": v}})
+        for v in ("probe_protocol=joint", "probe_protocol=joint, num_slots=5")
+    ]
+    (joint,), (other,) = (build([run], Context(variant))[SET] for run in runs)
+    title = "MSE s (1e-2)"
+    assert cell(joint, "setcon (probe_protocol=joint)", title).paper == 0.072
+    assert cell(other, "setcon (probe_protocol=joint, num_slots=5)", title).paper is None
+
+
+def test_a_caption_says_that_learning_rates_were_chosen():
+    run = record("gridworld", "setcon", rows=decoded(0.1, 0.2))
+    tuned = replace(run, training={"tuned": {"learning_rate": 1e-3}})
+    assert "learning rates chosen by --tune" in tables([tuned])["table1-gridworld"].caption
+    assert "--tune" not in tables([run])["table1-gridworld"].caption
+
+
 def test_random_initial_slots_are_the_papers_appendix():
     table = tables([record("gridworld", "setcon-random-init", rows=decoded(0.01, 0.02))])["table1-gridworld"]
     found = table.rows[-1]
@@ -89,6 +127,16 @@ def test_what_is_reached_without_a_model_stands_below():
     assert cell(table, "mean frame", "MSE s (1e-2)").ours.mean == pytest.approx(20)
     assert cell(table, "colour k-means", "ARI s (%)").ours.mean == pytest.approx(97)
     assert not any(c.best for r in table.rows[-3:] for c in r.cells)
+    assert table.notes[-1].endswith(
+        "the mean of the training frames and clustering the pixels of a frame by their colours."
+    )
+
+
+def test_only_the_rows_below_that_are_there_are_explained():
+    run = record("gridworld", "setcon", rows=decoded(0.01, 0.02), notes={"decoder": {"previous_frame_mse": 0.07}})
+    table = tables([run])["table1-gridworld"]
+    assert table.rows[-1].title == "previous frame"
+    assert table.notes[-1] == "Last rows: what is reached without a model, by the frame before."
 
 
 def test_decoders_trained_with_the_method_have_a_table_of_their_own():
@@ -159,6 +207,15 @@ def test_all_tables_compile_and_fit_the_page(tmp_path):
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
     assert "multiply defined" not in done.stdout
+
+
+def test_tables_of_records_that_are_gone_are_removed_and_nothing_else(tmp_path):
+    runs = [record(dataset, "setcon", rows=decoded(0.1, 0.2)) for dataset in ("gridworld", "my_own")]
+    before, mine = write_tables(runs, tmp_path, CONTEXT), tmp_path / SET / "mine.txt"
+    mine.write_text("")
+    after = write_tables(runs[1:], tmp_path, CONTEXT)
+    assert {path.stem for path in before} - {path.stem for path in after} == {"table1-gridworld"}
+    assert set((tmp_path / SET).iterdir()) == {*after, mine} - {tmp_path / "all.tex"}
 
 
 def test_no_record_of_the_paper_gives_no_table_of_it():

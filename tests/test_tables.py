@@ -190,6 +190,16 @@ def test_games_with_few_test_frames_are_marked():
     assert table.notes[-1] == "† fewer than 200 test frames."
 
 
+def test_games_whose_labels_are_not_all_positions_are_marked_beside_few_test_frames():
+    told = {"few_test": True, "not_position": {"player_x": "coarse and fine column in two nibbles: not affine"}}
+    runs = {"asteroids": told, "freeway": {"not_position": told["not_position"]}, "pong": {"not_position": {}}}
+    found = tables([replace(record(game, "scn", r2=0.1, r2_ridge=0.1), data=data) for game, data in runs.items()])
+    for table in (found["table3-r2"], found["cross-r2-ridge"]):
+        assert {row.title: row.mark for row in table.rows[:-1]} == {"asteroids": "†‡", "freeway": "‡", "pong": ""}
+        assert table.notes[-1] == "‡ some of its labels are not positions (see its records)."
+    assert r"asteroids $\dagger$$\ddagger$ &" in latex.render(found["table3-r2"], SET)
+
+
 def test_a_variant_is_a_column_of_its_own_without_a_papers_value():
     variant = {"training": {}, "variant": "diversity_weight=0.5"}
     other = replace(record("pong", "scn", r2=0.9), digest="d1", configuration=variant)

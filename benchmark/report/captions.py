@@ -33,8 +33,8 @@ def notes(scores: Scores, bold: str = "the highest") -> tuple[str, ...]:
         signs += " A ceiling reads labels."
     status = Counter(record.status for record in scores.runs.values())
     missing = "Dash: not run, failed, undefined, or a mean that needs such a value."
-    bad = [f"{status[word]} {word}" for word in ("failed", "skipped") if status[word]]
-    return (signs, f"{missing} Of {len(scores.runs)} runs {listed(bad)}." if bad else missing)
+    failed = status["failed"]
+    return (signs, f"{missing} Of {len(scores.runs)} runs {failed} failed." if failed else missing)
 
 
 def _spread(seeds: tuple[int, ...]) -> str:
@@ -49,6 +49,8 @@ def _training(scores: Scores) -> str:
     settings |= {"data protocol": _distinct(_protocol(record) for record in records)}
     settings |= {"code": _distinct(_commit(record) for record in records)}
     told = [f"{name} {text}" for name, text in settings.items() if text]
+    if any("tuned" in record.training for record in records):
+        told.insert(0, "learning rates chosen by --tune")
     return f"Suite {scores.suite}, budget {scores.budget}{'; ' if told else ''}{'; '.join(told)}."
 
 

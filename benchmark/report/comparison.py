@@ -18,6 +18,9 @@ Published = Mapping[str, float]
 
 NOTHING: Published = MappingProxyType({})
 
+AS_IN_PAPERS = ("", "probe_protocol=joint")
+"""Variants that a paper's values may stand beside: the defaults, and probes that learn while the encoder does."""
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -79,9 +82,9 @@ def cells_of(
     paper: Published,
     errors: Published = NOTHING,
 ) -> tuple[Cell, ...]:
-    """A paper's value belongs to the method as the paper has it, not to a variant of it."""
+    """A paper's value belongs to the method as the paper has it, not to another variant of it."""
     theirs = [
-        (None, None) if entrant.variant else (paper.get(entrant.method), errors.get(entrant.method))
+        (paper.get(entrant.method), errors.get(entrant.method)) if entrant.variant in AS_IN_PAPERS else (None, None)
         for entrant in entrants
     ]
     return tuple(Cell(value, mean, bold, se) for value, bold, (mean, se) in zip(values, best, theirs, strict=True))

@@ -6,14 +6,20 @@ A pure function of these: the same records give the same bytes with the same ver
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmark.parameters import intact
-from benchmark.records import Record
-from benchmark.report import frame_figures, line_figures, scn_figures
+from benchmark.records import Record, digest
+from benchmark.report import drawn, frame_figures, line_figures, scn_figures
 from benchmark.report.drawing import Draw, save, style
+from benchmark.report.leftovers import remove_others
+from benchmark.report.published import PAPERS
 from benchmark.report.scores import Context, Scores
 
 __all__ = ["write_figures"]
@@ -47,21 +53,47 @@ EVERY: tuple[Draw, ...] = (
 def write_figures(records: Iterable[Record], out: Path, context: Context = BARE) -> list[Path]:
     """Write the figures of all records of the output folder `out` into its folder "figures"; returns their paths.
 
-    One folder a (suite, budget). Arrays are read from beside the records under `out`; where they are not there, or not
-    as the record says, figures that need them show what the other runs have.
+    One folder a (suite, budget), from which earlier figures that are not drawn now are removed. Arrays are read from
+    beside the records under `out`; where they are not there, or not as the record says, figures that need them show
+    what the other runs have. Nothing is drawn when `drawn.json` tells that the files there are those of the same
+    records, code and matplotlib. Raises OSError.
     """
+    sets, folder = Scores.of(records, context), out / "figures"
+    if not sets:
+        return []
+    sources = digest([_content(out, scores) for scores in sets] + _code())
+    if (found := drawn.files(folder, sources)) is not None:
+        return found
 
     def read(record: Record) -> Mapping[str, np.ndarray]:
         return arrays(out, record)
 
     written: list[Path] = []
     with style():
-        for scores in Scores.of(records, context):
-            folder = out / "figures" / f"{scores.suite}-{scores.budget}"
+        for scores in sets:
+            place = folder / f"{scores.suite}-{scores.budget}"
             for draw in FIGURES.get(scores.suite, EVERY):
                 for name, figure in draw(scores, read):
-                    written += save(figure, folder / name)
+                    written += save(figure, place / name)
+            remove_others(place, written, (".png", ".pdf"))
+    drawn.remember(folder, sources, written)
     return written
+
+
+def _content(out: Path, scores: Scores) -> list[Any]:
+    """All that figures may show of a (suite, budget); of arrays, the size and time of their file."""
+    runs = []
+    for (entrant, _, _), record in scores.runs.items():
+        arrays = (out / record.path).with_suffix(".npz")
+        file = [arrays.stat().st_size, arrays.stat().st_mtime_ns] if arrays.is_file() else None
+        runs.append([entrant.title, str(record.path), asdict(replace(record, timing={})), file])
+    return [scores.suite, scores.budget, sorted(runs, key=lambda run: run[:2])]
+
+
+def _code() -> list[Any]:
+    """What draws, and the papers' numbers that it draws."""
+    sources = [*Path(__file__).parent.glob("*.py"), *PAPERS.glob("*.toml")]
+    return [version("matplotlib"), *(sha256(path.read_bytes()).hexdigest() for path in sorted(sources))]
 
 
 def arrays(out: Path, record: Record) -> dict[str, np.ndarray]:

@@ -85,7 +85,7 @@ def _by_seed(name: str, scores: Scores, read: Read, probe: str, targets: Sequenc
     for dataset in scores.datasets:
         for seed in scores.seeds:
             runs = {e: record for e in scores.entrants() if (record := scores.runs.get((e, dataset, seed)))}
-            films = {e: Film.of(read(record), probe) for e, record in runs.items() if record.status != "skipped"}
+            films = {e: Film.of(read(record), probe) for e, record in runs.items()}
             if any(films.values()):
                 names = [e.title if film else f"{e.title} ({MISSING[runs[e].status]})" for e, film in films.items()]
                 yield f"{name}-{dataset}-seed-{seed}", _compared(names, [*films.values()], targets)

@@ -17,6 +17,7 @@ SIGNS = {
     "±": r"$\pm$",
     "²": r"\textsuperscript{2}",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
     "ö": r"\"{o}",
     DASH: "---",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},

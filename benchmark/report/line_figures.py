@@ -140,9 +140,14 @@ def _lines(panel: Axes, scores: Scores, points: Mapping[int, Place]) -> dict[str
             found = summarise([value for value in values if value is not None])
             if found:
                 means[x], error = found.mean, found.se or 0.0
-                low[x], high[x] = max(found.mean - error, found.mean / 10), found.mean + error
+                low[x], high[x] = _lower(found.mean, error), found.mean + error
         if means:
             line = {"color": look.colour, "ls": look.dash, "marker": look.marker}
             handles[entrant.title] = panel.plot([*means], [*means.values()], **line)[0]
             panel.fill_between([*means], [*low.values()], [*high.values()], color=look.colour, alpha=0.15, lw=0)
     return handles
+
+
+def _lower(mean: float, error: float) -> float:
+    """The lower edge of a band; that of a mean above 0 stays above 0 too, as an axis may be logarithmic."""
+    return max(mean - error, mean / 10) if mean > 0 else mean - error

@@ -7,9 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["published"]
+__all__ = ["PAPERS", "published"]
 
 PAPERS = Path(__file__).parents[2] / "results" / "papers"
+"""A TOML file a paper."""
 
 
 @cache

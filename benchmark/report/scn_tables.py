@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from benchmark.records import Record
 from benchmark.report.captions import caption, listed, notes
 from benchmark.report.comparison import Measure, Published, by_method, cells_of
 from benchmark.report.published import published
@@ -12,6 +13,12 @@ from benchmark.report.scores import Entrant, Scores
 from benchmark.report.table import Cell, Column, Row, Table, strongest
 
 __all__ = ["tables"]
+
+MARKS = {
+    "†": ("few_test", "fewer than 200 test frames."),
+    "‡": ("not_position", "some of its labels are not positions (see its records)."),
+}
+"""What a sign beside a data set says, and the fact of its records that it stands for."""
 
 
 def tables(scores: Scores) -> list[Table]:
@@ -101,8 +108,22 @@ def _by_dataset(
         values = [scores.mean(entrant, over, metric) for entrant in entrants]
         return cells_of(entrants, values, strongest(values, compared, 2), theirs)
 
-    few = {dataset for (_, dataset, _), record in scores.runs.items() if record.data.get("few_test")}
-    rows = [Row(d, cells((d,), paper.get(d, {})), mark="†" if d in few else "") for d in scores.datasets]
+    marks = _marks(scores)
+    rows = [Row(d, cells((d,), paper.get(d, {})), mark=marks[d]) for d in scores.datasets]
     mean = Row(f"mean of {len(rows)}", cells(scores.datasets, paper.get("", {})), summary=True)
-    below = notes(scores) + (("† fewer than 200 test frames.",) if few else ())
+    below = tuple(f"{sign} {text}" for sign, (_, text) in MARKS.items() if any(sign in mark for mark in marks.values()))
+    below = (*notes(scores), *below)
     return Table(name, caption(lead, scores), "data set", columns, (*rows, mean), len(scores.seeds), below)
+
+
+def _marks(scores: Scores) -> dict[str, str]:
+    """The signs of each data set, as its records have the facts that they stand for."""
+    facts = {
+        dataset: {fact for (_, other, _), record in scores.runs.items() if other == dataset for fact in _true(record)}
+        for dataset in scores.datasets
+    }
+    return {dataset: "".join(sign for sign, (fact, _) in MARKS.items() if fact in facts[dataset]) for dataset in facts}
+
+
+def _true(record: Record) -> set[str]:
+    return {fact for fact, value in record.data.items() if value}

@@ -112,10 +112,10 @@ class Scores:
         complete = [[value for value in values if value is not None] for values in by_seed if None not in values]
         return summarise([fmean(values) for values in complete if values])
 
-    def possible(self, metric: str, target: str = "all", probe: str = "") -> tuple[str, ...]:
+    def possible(self, metric: str) -> tuple[str, ...]:
         """The data sets but those whose finished runs all leave the metric undefined."""
         finished = [
-            (dataset, _values(record, target, probe).get(metric))
+            (dataset, _values(record, "all", "").get(metric))
             for (_, dataset, _), record in self.runs.items()
             if record.status == "ok"
         ]

@@ -11,13 +11,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from benchmark.records import Record
+from benchmark.report.captions import listed
 from benchmark.report.comparison import Measure, by_method, scaled
 from benchmark.report.published import published
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import Summary, summarise
 from benchmark.report.table import Cell, Column, Row, Table
 
-__all__ = ["ERROR", "HORIZON", "UNITS", "tables"]
+__all__ = ["ERROR", "HORIZON", "tables"]
 
 HORIZON = ("s", "p1", "p2", "p3", "p4", "p5")
 """Slots of the frame itself and predicted 1 to 5 steps ahead, the targets of the decoder's probes."""
@@ -30,10 +32,12 @@ BOLD = "the lowest MSE, the highest of all else"
 
 BY_COLOUR = "Colour k-means clusters the pixels of a frame by their colours: what masks are worth without a model."
 
-WITHOUT_MODEL = (
-    "Last rows: what is reached without a model, by the frame before, by the mean of the training frames, and by "
-    "clustering the pixels of a frame by their colours."
-)
+WITHOUT_MODEL = {
+    "previous frame": "the frame before",
+    "mean frame": "the mean of the training frames",
+    "colour k-means": "clustering the pixels of a frame by their colours",
+}
+"""Painters and clusterers that see no slot, and how each gets there."""
 
 ERROR: dict[str, Any] = {"scale": 100.0, "best": min}
 PERCENT: dict[str, Any] = {"scale": 100.0}
@@ -100,7 +104,10 @@ def _table_1(name: str, lead: str, scores: Scores, suffix: str) -> Table:
         "mean frame": ("MSE s (1e-2)", _painted(scores, "mean_image_mse")),
         "colour k-means": ("ARI s (%)", _by_colour(scores)),
     }
-    return _with_yardsticks(_with_b4(_with_undefined(table, scores), paper), yardsticks, WITHOUT_MODEL)
+    known = [how for name, how in WITHOUT_MODEL.items() if yardsticks[name][1]]
+    note = f"Last rows: what is reached without a model, by {listed(known)}."
+    table = _with_undefined(table, scores) if suffix else _with_unfinished(_with_undefined(table, scores), scores)
+    return _with_yardsticks(_with_b4(table, paper), yardsticks, note)
 
 
 def _with_undefined(table: Table, scores: Scores) -> Table:
@@ -108,8 +115,25 @@ def _with_undefined(table: Table, scores: Scores) -> Table:
     asked = _rows(scores, "fg_ari", ("s",), "decoder")
     if not asked or _measured(scores, "fg_ari", ("s",), "decoder"):
         return table
-    why = "ARI is undefined here: an object of one pixel cannot be torn apart."
-    return replace(table, notes=(*table.notes, why))
+    (dataset,) = scores.datasets
+    why = "no true masks, or objects of single pixels."
+    if dataset.startswith("gridworld"):
+        why = "an object of one pixel cannot be torn apart."
+    return replace(table, notes=(*table.notes, f"ARI is undefined here: {why}"))
+
+
+def _with_unfinished(table: Table, scores: Scores, probe: str = "decoder") -> Table:
+    """Say how many of the decoders might have come further, if any."""
+    reasons = [record.notes[probe]["stopped"] for record in scores.runs.values() if _stopped(record, probe)]
+    unfinished = reasons.count("max_steps")
+    if not unfinished:
+        return table
+    note = f"{unfinished} of {len(reasons)} decoders stopped at their last step, still improving."
+    return replace(table, notes=(*table.notes, note))
+
+
+def _stopped(record: Record, probe: str) -> bool:
+    return "stopped" in record.notes.get(probe, {})
 
 
 def _with_b4(table: Table, paper: dict[str, Any]) -> Table:
@@ -173,7 +197,9 @@ def steps_ahead(scores: Scores, metric: str) -> Table | None:
         f"Figures 2b and 5 on {dataset}: {unit}, from the slots of a frame (s) and from those predicted 1 to 5 steps "
         "ahead (p1 to p5), by a decoder trained on all of them; not the decoder of Table 1."
     )
-    return by_method(f"steps-ahead-{metric.replace('_', '-')}-{dataset}", lead, scores, (), measures, bold=bold)
+    name = f"steps-ahead-{metric.replace('_', '-')}-{dataset}"
+    table = by_method(name, lead, scores, (), measures, bold=bold)
+    return _with_unfinished(table, scores, "decoder-rollout")
 
 
 def linear(scores: Scores) -> Table | None:

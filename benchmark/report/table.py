@@ -83,7 +83,7 @@ def strongest(
 
 
 def csv(table: Table) -> str:
-    """One line a cell, unrounded: our mean, standard error, n Student's 95 % interval, the paper's value and error."""
+    """One line a cell, unrounded: our mean, standard error, n, Student's 95 % interval, the paper's value and error."""
     text = io.StringIO()
     lines = csv_format.writer(text, lineterminator="\n")
     lines.writerow(["row", "column", "mean", "se", "n", "low95", "high95", "paper", "paper_se"])

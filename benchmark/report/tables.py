@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmark.records import Record, write_atomically
 from benchmark.report import colour_tables, latex, markdown, scn_tables, setcon_tables
+from benchmark.report.leftovers import remove_others
 from benchmark.report.scores import Context, Scores
 from benchmark.report.table import Table, csv
 
@@ -40,7 +41,10 @@ def build(records: Iterable[Record], context: Context) -> dict[str, list[Table]]
 
 
 def write_tables(records: Iterable[Record], out: Path, context: Context = BARE) -> list[Path]:
-    """Write every table into `out`, one folder a (suite, budget), and `all.tex`, which compiles by itself."""
+    """Write every table into `out`, one folder a (suite, budget), and `all.tex`, which compiles by itself.
+
+    Earlier tables of such a folder that are not written now are removed. Raises OSError.
+    """
     written = []
     sets = build(records, context)
     for folder, tables in sets.items():
@@ -48,6 +52,7 @@ def write_tables(records: Iterable[Record], out: Path, context: Context = BARE) 
             forms = {"tex": latex.render(table, folder), "md": markdown.render(table), "csv": csv(table)}
             for ending, text in forms.items():
                 written.append(_write(out / folder / f"{table.name}.{ending}", text))
+        remove_others(out / folder, written, (".tex", ".md", ".csv"))
     inputs = [f"{folder}/{table.name}" for folder, tables in sets.items() for table in tables]
     return [*written, _write(out / "all.tex", latex.document(inputs))]
 
