@@ -118,7 +118,10 @@ GRIDWORLD_BUDGETS = {
         probes={"decoder": SHORT_DECODERS, "decoder-rollout": SHORT_DECODERS},
         meaningful=False,
     ),
-    "quick": Budget(Training(steps=2_000, frames_per_step=128 * 8), probes={"decoder-rollout": {"max_steps": 500}}),
+    "quick": Budget(
+        Training(steps=2_000, frames_per_step=128 * 8),
+        probes={"decoder": {"max_steps": 2_000}, "decoder-rollout": {"max_steps": 2_000}},
+    ),
     "paper": Budget(
         Training(steps=100_000, frames_per_step=1024 * 8),
         probes={"decoder": LONG_DECODERS, "decoder-rollout": LONG_DECODERS},
