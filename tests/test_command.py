@@ -367,7 +367,7 @@ def test_a_run_with_other_settings_is_another_run_named_by_what_differs(copy):
 
 def test_a_record_is_strict_json(finished):
     path = next(finished.glob("runs/tiny/scn/*/seed-0.json"))
-    json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
 def test_a_missing_rom_is_a_mistake_before_anything_starts(tmp_path, capsys, monkeypatch):
