@@ -141,7 +141,7 @@ class Runner:
             )
         self.progress.stage("probing")
         with clock.time("probe"):
-            record = self._probe(run, record, (train, val, test), probe_key)
+            record = self._probe(item, record, (train, val, test), probe_key)
         stages = {stage: seconds for stage, seconds in clock.seconds.items() if stage != "total"}
         yield replace(record, timing=stages | {"total": sum(stages.values())})
 
@@ -172,20 +172,30 @@ class Runner:
         record = replace(blank(run), status="ok", data=loaded.splits.facts, training=facts, curve=fitted.curve)
         return fitted.model, record
 
-    def _probe(self, run: Run, record: Record, frozen: tuple[Frozen, Frozen, Frozen], key: Key) -> Record:
-        """The record with the answers of the run's probes; those of other probes in it stay."""
-        metrics = [row for row in record.metrics if row["probe"] not in run.probe_digests]
+    def _probe(self, item: Item, record: Record, frozen: tuple[Frozen, Frozen, Frozen], key: Key) -> Record:
+        """The record with the answers of the probes that the item asks; those of other probes in it stay."""
+        run, names = item.run, item.asked or tuple(item.run.probe_digests)
+        metrics = [row for row in record.metrics if row["probe"] not in names]
         notes, asked = dict(record.notes), dict(record.probes)
-        arrays: dict[str, np.ndarray] = {}
-        for name, digest in run.probe_digests.items():
-            probe = run.probes[name]
+        arrays = self._arrays_of_others(run, record, names)
+        for name in names:
+            probe, digest = run.probes[name], run.probe_digests[name]
             result = probe(*frozen, jax.random.fold_in(key, zlib.crc32(name.encode())))
             asked[name] = {"digest": digest, "configuration": configuration(probe), "commit": commit()}
             metrics += [_row(name, metric) for metric in result.metrics]
             notes[name] = result.notes
             arrays |= {f"{name}.{part}": value for part, value in result.arrays.items()}
-        notes["arrays_sha256"] = save_arrays((self.out / run.path).with_suffix(".npz"), arrays)
+        place = {name: number for number, name in enumerate(run.probe_digests)}
+        metrics.sort(key=lambda row: place.get(row["probe"], -1))  # the order does not tell when a probe was asked
+        notes["arrays_sha256"] = save_arrays(run.arrays(self.out), arrays)
         return replace(record, probes=asked, metrics=metrics, notes=notes)
+
+    def _arrays_of_others(self, run: Run, record: Record, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """The arrays for figures that probes of other names left beside the record; none where they are damaged."""
+        if not parameters.intact(run.arrays(self.out), record.notes.get("arrays_sha256")):
+            return {}
+        found = parameters.load_named(run.arrays(self.out))
+        return {name: array for name, array in found.items() if name.partition(".")[0] not in names}
 
     def _write(self, record: Record, item: Item) -> None:
         """Write a record; a damaged one in its place is set aside first."""
