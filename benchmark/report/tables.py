@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from benchmark.records import Record, write_atomically
-from benchmark.report import colour_tables, latex, markdown, scn_tables, setcon_tables
+from benchmark.report import colour_tables, cswm_tables, latex, markdown, scn_tables, setcon_tables
 from benchmark.report.leftovers import remove_others
 from benchmark.report.scores import Context, Scores
 from benchmark.report.table import Table, csv
@@ -24,6 +24,7 @@ MAKERS: dict[str, tuple[Maker, ...]] = {
     "atari": (scn_tables.tables,),
     "synthetic": (setcon_tables.tables,),
     "colours": (colour_tables.tables,),
+    "worlds": (cswm_tables.tables, scn_tables.tables),
 }
 """Whose tables a suite gets; any other suite gets those of both papers for which it has the metrics."""
 
