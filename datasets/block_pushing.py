@@ -25,7 +25,7 @@ from jaxtyping import UInt8
 
 from benchmark.contracts import Dataset, Report, Splits
 from benchmark.registry import datasets
-from benchmark.types import Array, Batch, Bool, Coordinate, DatasetSpec, Labels
+from benchmark.types import Batch, Bool, Coordinate, DatasetSpec, Labels
 from datasets.episodes import Episodes, fingerprint
 from datasets.sprites import GRID, SIZE, Sprites, blocks, draw, shapes
 
