@@ -147,8 +147,9 @@ class Configuration:
         return replace(self._budget().training_on(dataset), **self._overrides("training", "", Training))
 
     def method(self, name: str) -> Method:
-        """The configured method."""
-        return methods.create(name, **self._overrides("methods", name, *methods.entry(name)))
+        """The configured method: the suite's fields, the user's over them."""
+        suite = SUITES[self.suite].methods.get(name, {})
+        return methods.create(name, **{**suite, **self._overrides("methods", name, *methods.entry(name))})
 
     def dataset(self, name: str) -> Dataset:
         """The configured data set: the budget's fields where it has such, the user's over them."""

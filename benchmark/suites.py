@@ -54,12 +54,16 @@ class Budget:
 
 @dataclass(frozen=True)
 class Suite:
-    """Data sets and probes that belong together, and its budgets; "paper" is the protocol of the paper behind it."""
+    """Data sets and probes that belong together, and its budgets; "paper" is the protocol of the paper behind it.
+
+    `methods` holds the fields of methods, by name, that the suite sets at every budget.
+    """
 
     about: str
     datasets: tuple[str, ...]
     probes: tuple[str, ...]
     budgets: dict[str, Budget]
+    methods: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def _with_balls(budget: Budget, training: Training, fields: dict[str, Any]) -> Budget:
@@ -168,6 +172,30 @@ SUITES: dict[str, Suite] = {
         datasets=COLOURS,
         probes=("decoder", "masks", "linear", "diagnostics"),
         budgets=GRIDWORLD_BUDGETS,
+    ),
+    "worlds": Suite(
+        about="shapes, cubes, three_body: Hits@1 and MRR of predicted states, positions (Kipf et al. 2020)",
+        datasets=("shapes", "cubes", "three_body"),
+        probes=("ranking", "linear", "masks", "colour-kmeans"),
+        methods={"cswm": {"slot_size": None, "learning_rate": 5e-4}},
+        budgets={
+            "smoke": Budget(
+                Training(steps=6, frames_per_step=48),
+                datasets={"*": {"train_size": 20, "probe_size": 20, "val_size": 10, "test_size": 20}},
+                probes={"colour-kmeans": {"num_clips": 1}},
+                meaningful=False,
+            ),
+            "quick": Budget(
+                Training(steps=400, frames_per_step=128),
+                special={"shapes": Training(steps=4_000, frames_per_step=512)},
+                datasets={"*": {"train_size": 1_000, "probe_size": 500, "val_size": 100, "test_size": 1_000}},
+            ),
+            # 100 epochs in batches of 1,024 pairs: of 100,000 on the grid, of 55,000 in three_body.
+            "paper": Budget(
+                Training(steps=9_766, frames_per_step=2_048),
+                special={"three_body": Training(steps=5_372, frames_per_step=2_048)},
+            ),
+        },
     ),
 }
 

@@ -55,6 +55,8 @@ class DatasetSpec:
     coordinate) are known only once the data are loaded; before that `coordinates` lists every candidate and the
     statistics are empty. `num_actions` 0 means that nobody acts. `clip_length` is the length of the sequences that are
     encoded and probed, `training_window` that of a training sample for methods that learn from as many frames as given.
+    `actions_per_object` above 0 means that action a does a % actions_per_object to object a // actions_per_object.
+    `slot_size` is that of the data set's own paper, for methods that are asked to take it.
     """
 
     name: str
@@ -66,6 +68,8 @@ class DatasetSpec:
     clip_length: int
     training_window: int
     num_actions: int = 0
+    actions_per_object: int = 0
+    slot_size: int | None = None
     coordinates: tuple[Coordinate, ...] = ()
     coordinate_mean: tuple[float, ...] = ()
     coordinate_std: tuple[float, ...] = ()

@@ -1,15 +1,21 @@
 """C-SWM: Contrastively trained Structured World Models (Kipf et al. 2020, arXiv 1911.12247).
 
 A graph network predicts every slot's change from all slots and the action; a hinge keeps the states of other samples
-at a distance. Here with SCN's encoder, slot size and optimiser, as in the comparison of Racah & Chandar 2020.
+at a distance. On Atari with SCN's encoder, slot size and optimiser, as in the comparison of Racah & Chandar 2020; on
+its own ground, the suite `worlds`, with its paper's.
 
-Departures: the action is copied to every slot (in SCN's code only slot 0 saw it); it runs with a single slot; the last
-step's parameters are used. The negative is the paper's (another sample's z_t against z_t+1); `negative="current"` is
-the one of its code (against z_t).
+An action upon one object goes to the slot with that object's number and nothing to the others, where there are as many
+slots as objects; any other action is copied to every slot.
+
+Departures: in SCN's code only slot 0 saw the action; it runs with a single slot; the last step's parameters are used.
+The negative is the paper's (another sample's z_t against z_t+1); `negative="current"` is the one of its code (against
+z_t).
 
     python run_benchmark.py --methods cswm --suite atari --budget paper
+    python run_benchmark.py --methods cswm --suite worlds --budget paper
 
-Expected at the paper's budget: mean R2 of .45 over 20 games, compactness .304.
+Expected at the paper's budget: on Atari mean R2 of .45 over 20 games, compactness .304; Hits@1 of 100 % after 1 step on
+shapes and three_body, 99.9 % on cubes.
 """
 
 from dataclasses import dataclass
@@ -22,7 +28,7 @@ from flax import nnx
 
 from benchmark.contracts import Method
 from benchmark.modules.gnn import GNNTransition
-from benchmark.modules.slot_maps import SlotMapEncoder, too_many_slots
+from benchmark.modules.slot_maps import slot_encoder, too_many_slots
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Int, Key, Slots
 
@@ -31,25 +37,32 @@ class CSWMModel(nnx.Module):
     """An encoder and a transition model; `transition(slots, actions)` is the predicted change of every slot."""
 
     def __init__(self, spec: DatasetSpec, num_slots: int, slot_size: int, hidden: int, rngs: nnx.Rngs) -> None:
+        # One hot vector of all actions is either cut into one part a slot, or copied to every slot.
+        factored = spec.actions_per_object > 0 and num_slots * spec.actions_per_object == spec.num_actions
+        self.parts = num_slots if factored else 1
         self.num_actions = spec.num_actions
-        self.encoder = SlotMapEncoder(spec, num_slots, slot_size, rngs)
-        self.gnn = GNNTransition(num_slots, slot_size, spec.num_actions, hidden, rngs)
+        self.encoder = slot_encoder(spec, num_slots, slot_size, rngs)
+        self.gnn = GNNTransition(num_slots, slot_size, spec.num_actions // self.parts, hidden, rngs)
 
     def transition(self, slots: Float[Array, "b k d"], actions: Int[Array, " b"] | None) -> Float[Array, "b k d"]:
-        shape = (*slots.shape[:-1], self.num_actions)
+        shape = (*slots.shape[:-1], self.num_actions // self.parts)
         if actions is None:
             return self.gnn(slots, jnp.zeros(shape))
-        return self.gnn(slots, jnp.broadcast_to(jax.nn.one_hot(actions, self.num_actions)[:, None], shape))
+        parts = jax.nn.one_hot(actions, self.num_actions).reshape(-1, self.parts, shape[-1])
+        return self.gnn(slots, jnp.broadcast_to(parts, shape))
 
 
 @methods.register("cswm")
 @dataclass(frozen=True, kw_only=True)
 class CSWM(Method):
-    """`sigma` scales the energy, `margin` is the hinge's; `hidden` is the width of the graph network."""
+    """`sigma` scales the energy, `margin` is the hinge's; `hidden` is the width of the graph network.
+
+    `slot_size` and `num_slots` None take the data set's.
+    """
 
     context = 1
 
-    slot_size: int = 32
+    slot_size: int | None = 32
     num_slots: int | None = None
     hidden: int = 512
     sigma: float = 0.5
@@ -60,7 +73,9 @@ class CSWM(Method):
         return 2
 
     def build(self, spec: DatasetSpec, rngs: nnx.Rngs) -> CSWMModel:
-        return CSWMModel(spec, self.num_slots or spec.num_slots, self.slot_size, self.hidden, rngs)
+        slot_size = self.slot_size or spec.slot_size
+        assert slot_size is not None
+        return CSWMModel(spec, self.num_slots or spec.num_slots, slot_size, self.hidden, rngs)
 
     def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         slots = model.encoder(batch.frames)
@@ -74,6 +89,8 @@ class CSWM(Method):
         return positive + hinge, {"positive": positive, "hinge": hinge}
 
     def supports(self, spec: DatasetSpec) -> str | None:
+        if self.slot_size is None and spec.slot_size is None:
+            return "slot_size=none takes the data set's, but it has none"
         return too_many_slots(spec, self.num_slots)
 
     def encode(self, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:

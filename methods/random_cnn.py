@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from benchmark.contracts import Method
-from benchmark.modules.slot_maps import SlotMapEncoder, too_many_slots
+from benchmark.modules.slot_maps import slot_encoder, too_many_slots
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
 
@@ -30,8 +30,8 @@ class RandomCNN(Method):
     def window(self, spec: DatasetSpec) -> int:
         return 1
 
-    def build(self, spec: DatasetSpec, rngs: nnx.Rngs) -> SlotMapEncoder:
-        return SlotMapEncoder(spec, self.num_slots or spec.num_slots, self.slot_size, rngs)
+    def build(self, spec: DatasetSpec, rngs: nnx.Rngs) -> nnx.Module:
+        return slot_encoder(spec, self.num_slots or spec.num_slots, self.slot_size, rngs)
 
     def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         """0: there is nothing to learn."""

@@ -20,7 +20,7 @@ from flax import nnx
 
 from benchmark.contracts import Method
 from benchmark.modules.contrastive import match_diagonal
-from benchmark.modules.slot_maps import SlotMapEncoder, too_many_slots
+from benchmark.modules.slot_maps import slot_encoder, too_many_slots
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
 
@@ -29,7 +29,7 @@ class SCNModel(nnx.Module):
     """The encoder phi and the bilinear map W that compares slots of two instants."""
 
     def __init__(self, spec: DatasetSpec, num_slots: int, slot_size: int, rngs: nnx.Rngs) -> None:
-        self.encoder = SlotMapEncoder(spec, num_slots, slot_size, rngs)
+        self.encoder = slot_encoder(spec, num_slots, slot_size, rngs)
         self.bilinear = nnx.Linear(slot_size, slot_size, rngs=rngs)
 
 

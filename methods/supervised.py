@@ -17,7 +17,7 @@ import optax
 from flax import nnx
 
 from benchmark.contracts import Method
-from benchmark.modules.slot_maps import SlotMapEncoder, too_many_slots
+from benchmark.modules.slot_maps import slot_encoder, too_many_slots
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
 
@@ -30,7 +30,7 @@ class SupervisedModel(nnx.Module):
         self.slot = tuple(c.object for c in spec.coordinates)
         self.axis = tuple(axes.index(c.axis) for c in spec.coordinates)
         self.mean, self.std = spec.coordinate_mean, spec.coordinate_std
-        self.encoder = SlotMapEncoder(spec, num_slots, slot_size, rngs)
+        self.encoder = slot_encoder(spec, num_slots, slot_size, rngs)
         self.readout = nnx.Linear(slot_size, len(axes), rngs=rngs)
 
     def predict(self, frames: Float[Array, "b t h w c"]) -> Float[Array, "b t p"]:

@@ -5,6 +5,7 @@ from math import sqrt
 import jax
 from flax import nnx
 
+from benchmark.modules.cswm_backbones import CSWMLarge, CSWMMedium, CSWMSmall
 from benchmark.modules.pixelwise import Pixelwise
 from benchmark.types import Array, DatasetSpec, Float
 
@@ -32,5 +33,13 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int, rngs: nnx.Rngs) -
     return nnx.Conv(inputs, outputs, (kernel, kernel), stride, padding="VALID", kernel_init=orthogonal, rngs=rngs)
 
 
-BACKBONES: dict[str, type[NatureCNN] | type[Pixelwise]] = {"nature_cnn": NatureCNN, "pixelwise": Pixelwise}
+Backbone = NatureCNN | Pixelwise | CSWMSmall | CSWMMedium | CSWMLarge
+
+BACKBONES: dict[str, type[Backbone]] = {
+    "nature_cnn": NatureCNN,
+    "pixelwise": Pixelwise,
+    "cswm_small": CSWMSmall,
+    "cswm_medium": CSWMMedium,
+    "cswm_large": CSWMLarge,
+}
 """What `DatasetSpec.backbone` may name."""

@@ -6,6 +6,7 @@ import jax
 from flax import nnx
 
 from benchmark.modules.backbones import BACKBONES
+from benchmark.modules.object_maps import MAPS, ObjectMapEncoder
 from benchmark.types import Array, DatasetSpec, Float
 
 
@@ -34,10 +35,21 @@ class SlotMapEncoder(nnx.Module):
         return self.linear(hidden.reshape(*batch, self.num_slots, -1))
 
 
+def slot_encoder(
+    spec: DatasetSpec, num_slots: int, slot_size: int, rngs: nnx.Rngs
+) -> SlotMapEncoder | ObjectMapEncoder:
+    """The encoder that belongs to the data set's backbone, the same for all methods without one of their own.
+
+    On C-SWM's backbones it is C-SWM's, as SCN's is on all others: there C-SWM has it too, as in SCN's comparison.
+    """
+    encoder = ObjectMapEncoder if spec.backbone in MAPS else SlotMapEncoder
+    return encoder(spec, num_slots, slot_size, rngs)
+
+
 def too_many_slots(spec: DatasetSpec, num_slots: int | None) -> str | None:
     """Why the backbone's features do not do for so many slots (None: the data set's); None if they do."""
     slots, features = num_slots or spec.num_slots, BACKBONES[spec.backbone].num_features
-    if features >= 2 * slots:
+    if spec.backbone in MAPS or features >= 2 * slots:
         return None
     return f"{slots} slots need {2 * slots} feature maps, {spec.backbone} has {features}"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from benchmark.records import Record, write_atomically
-from benchmark.report import colour_tables, latex, markdown, scn_tables, setcon_tables
+from benchmark.report import colour_tables, cswm_tables, latex, markdown, scn_tables, setcon_tables
 from benchmark.report.leftovers import remove_others
 from benchmark.report.scores import Context, Scores
 from benchmark.report.table import Table, csv
@@ -25,17 +25,15 @@ MAKERS: dict[str, tuple[Maker, ...]] = {
     "synthetic": (setcon_tables.tables,),
     "colours": (colour_tables.tables,),
 }
-"""Whose tables a suite gets; any other suite gets those of both papers for which it has the metrics."""
+"""Whose tables a suite gets; any other suite gets those of all papers for which it has the metrics."""
 
-EITHER: tuple[Maker, ...] = (setcon_tables.tables, scn_tables.tables)
+EVERY: tuple[Maker, ...] = (cswm_tables.tables, setcon_tables.tables, scn_tables.tables)
 
 
 def build(records: Iterable[Record], context: Context) -> dict[str, list[Table]]:
     """All tables, by the (suite, budget) that they hold, as "atari-quick"."""
     return {
-        f"{scores.suite}-{scores.budget}": [
-            table for make in MAKERS.get(scores.suite, EITHER) for table in make(scores)
-        ]
+        f"{scores.suite}-{scores.budget}": [table for make in MAKERS.get(scores.suite, EVERY) for table in make(scores)]
         for scores in Scores.of(records, context)
     }
 

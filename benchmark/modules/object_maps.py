@@ -1,0 +1,44 @@
+"""Slots from object maps: C-SWM's encoder (Kipf et al. 2020, section 2.2)."""
+
+from math import prod
+
+import jax
+from flax import nnx
+
+from benchmark.modules.backbones import BACKBONES
+from benchmark.types import Array, DatasetSpec, Float
+
+MAPS = {"cswm_small": (1, 1), "cswm_medium": (5, 5), "cswm_large": (3, 1)}
+"""C-SWM's backbones, each with the size and the step of the convolution that makes the object maps."""
+
+HIDDEN = 512
+"""Width of the layers that make a slot of a map."""
+
+
+class ObjectMapEncoder(nnx.Module):
+    """K feature maps in [0, 1] from the data set's backbone, then a slot of each by an MLP that all slots share.
+
+    Linear, ReLU, linear, LayerNorm, ReLU, linear.
+    """
+
+    def __init__(self, spec: DatasetSpec, num_slots: int, slot_size: int, rngs: nnx.Rngs) -> None:
+        self.backbone = BACKBONES[spec.backbone](spec, rngs)
+        size, step = MAPS[spec.backbone]
+        features = self.backbone.num_features
+        self.to_maps = nnx.Conv(features, num_slots, (size, size), step, padding="SAME", rngs=rngs)
+        frame = jax.ShapeDtypeStruct((1, *spec.frame_shape), "float32")
+        positions = prod(jax.eval_shape(lambda x: nnx.clone(self).maps(x), frame).shape[1:3])
+        self.linear1 = nnx.Linear(positions, HIDDEN, rngs=rngs)
+        self.linear2 = nnx.Linear(HIDDEN, HIDDEN, rngs=rngs)
+        self.norm = nnx.LayerNorm(HIDDEN, rngs=rngs)
+        self.linear3 = nnx.Linear(HIDDEN, slot_size, rngs=rngs)
+
+    def maps(self, frames: Float[Array, "b h w c"]) -> Float[Array, "b i j k"]:
+        """Where each slot finds its object, from 0 to 1."""
+        return jax.nn.sigmoid(self.to_maps(self.backbone(frames)))
+
+    def __call__(self, frames: Float[Array, "*b h w c"]) -> Float[Array, "*b k d"]:
+        maps = self.maps(frames.reshape(-1, *frames.shape[-3:]))
+        flat = maps.transpose(0, 3, 1, 2).reshape(*frames.shape[:-3], maps.shape[-1], -1)
+        hidden = self.linear2(jax.nn.relu(self.linear1(flat)))
+        return self.linear3(jax.nn.relu(self.norm(hidden)))
