@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -140,6 +140,15 @@ def runs(wanted: Configuration, methods: Sequence[str], datasets: Sequence[str],
         for name, method in chosen.items()
         for seed in range(seeds)
     ]
+
+
+def united(grid: Iterable[Run]) -> list[Run]:
+    """Each run once: where several suites have the same, the first one's with the probes of all."""
+    once: dict[Path, Run] = {}
+    for run in grid:
+        known = once.get(run.path)
+        once[run.path] = replace(known, probes={**known.probes, **run.probes}) if known else run
+    return list(once.values())
 
 
 def plan(grid: Iterable[Run], out: Path, cache: Path, *, retry_failed: bool, reprobe: bool) -> list[Item]:
