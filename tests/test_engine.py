@@ -21,6 +21,7 @@ from benchmark.registry import Registry, methods
 from benchmark.runner import make_program, on_device, save_arrays
 from benchmark.suites import SUITES, paper_share
 from benchmark.types import Batch
+from datasets.atari_shards import _aligned_frames
 
 
 @pytest.fixture
@@ -58,6 +59,16 @@ def test_every_method_sees_the_same_number_of_training_frames(run):
         make_program(replace(run, method=methods.create(name)), splits) for name in ("scn", "supervised", "cswm")
     ]
     assert {p.batch_size * p.window for p in programs} == {run.training.frames_per_step}
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="an accelerator has memory of its own")
+def test_the_frames_of_splits_that_share_them_exist_once(run):
+    frames = _aligned_frames(2)
+    splits = run.dataset.load(None, print)
+    splits.probe.data = splits.test.data = {"frames": frames}
+    placed = on_device(splits)
+    assert placed.probe.data["frames"].unsafe_buffer_pointer() == frames.ctypes.data
+    assert placed.test.data["frames"] is placed.probe.data["frames"]
 
 
 def test_labels_are_taken_out_of_batches_for_all_but_a_ceiling(run):
