@@ -35,8 +35,8 @@ class Reconstruction(SlotPrediction):
 
     `filters` of the decoder, None: the paper's.
 
-    Frames of more than `max_pixels` are painted smaller (see `benchmark.modules.decoder.reduction`), as the cost of a
-    step grows with pixels times slots.
+    The cost of a step grows with pixels times slots. So frames of more than `max_pixels` are painted smaller (see
+    `benchmark.modules.decoder.reduction`), and a pixel counts as two with 8 slots, twice the paper's, as three with 12.
     """
 
     decodes = True
@@ -55,7 +55,7 @@ class Reconstruction(SlotPrediction):
     def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         encoder_key, s_key, p_key = jax.random.split(key, 3)
         s, p = self.encode_and_predict(model, batch.frames, encoder_key)
-        size = model.decoder.height * model.decoder.width
+        size = model.decoder.height * model.decoder.width * max(1, s.shape[-2] // 4)
         half = self.decoded_frames and max(1, min(self.decoded_frames, self.decoded_pixels // size) // 2)
         mse_s = sampled_error(model.decoder, s, batch.frames, half, s_key)
         mse_p = sampled_error(model.decoder, p, batch.frames[:, 2:], half, p_key)

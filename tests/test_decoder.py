@@ -12,7 +12,7 @@ from test_slot_attention import apply, array, randomised
 from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters, reduced, reduction
 from benchmark.registry import methods
 from benchmark.types import Batch, DatasetSpec
-from methods import reconstruction  # noqa: F401
+from methods import reconstruction
 
 RNG = np.random.default_rng(0)
 SPEC = DatasetSpec("small", (4, 6, 3), (-1.0, 1.0), 3, ("a", "b"), "pixelwise", clip_length=4, training_window=4)
@@ -148,3 +148,15 @@ def test_decoded_frames_have_the_size_of_the_data_sets_though_painted_smaller(pa
     for y, x in np.ndindex(4, 6):
         np.testing.assert_array_equal(decoded.frames[:, y, x], small.frames[:, y // 2, x // 2])
         np.testing.assert_array_equal(decoded.masks[..., y, x], small.masks[..., y // 2, x // 2])
+
+
+@pytest.mark.parametrize(("size", "num_slots", "half"), [((210, 160), 3, 3), ((210, 160), 18, 1), ((5, 5), 7, 128)])
+def test_fewer_frames_are_decoded_where_they_or_the_slots_are_many(size, num_slots, half, monkeypatch):
+    counts = []
+    told = lambda decoder, s, frames, count, key: counts.append(count) or jnp.zeros(())  # noqa: E731
+    monkeypatch.setattr(reconstruction, "sampled_error", told)
+    spec, method = replace(SPEC, frame_shape=(*size, 3), num_slots=num_slots), methods.create("reconstruction")
+    model = nnx.eval_shape(lambda: method.build(spec, nnx.Rngs(0)))
+    frames = jax.ShapeDtypeStruct((2, 4, *size, 3), jnp.float32)
+    jax.eval_shape(lambda model, frames: method.loss(model, Batch(frames), jax.random.key(0))[0], model, frames)
+    assert counts == [half, half]
