@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -35,7 +36,7 @@ def test_batches_are_what_the_spec_says(loaded):
         assert split.valid.shape[1] == spec.clip_length
     assert len(spec.coordinate_mean) == len(spec.coordinate_std) == len(spec.coordinates)
     assert min(spec.coordinate_std) > 0 and spec.num_slots == len(spec.objects)
-    frames = np.asarray(splits.val.read(splits.val.data, np.arange(2)).frames)
+    frames = np.asarray(splits.val.read(splits.val.data, jnp.arange(2)).frames)
     assert (frames.min(), frames.max()) == spec.frame_range
 
 
