@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from benchmark import plan, records, tuning
-from benchmark.configure import Configuration, parse_overrides, select
+from benchmark.configure import Configuration, grounds, parse_overrides, select
 from benchmark.describe import describe, listing
 from benchmark.errors import UserError
 from benchmark.estimate import Estimate, Timings, estimate
 from benchmark.machine import ROOT, cache_folder, provenance, set_up_jax, settings, writable
 from benchmark.plan import Item
+from benchmark.plugins import load_plugins
 from benchmark.progress import progress_for
-from benchmark.registry import datasets, methods
-from benchmark.suites import SUITES
+from benchmark.registry import methods, probes
 
 ABOUT = "Evaluate methods on a suite and write comparison tables."
 
@@ -34,8 +34,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = _Parser(prog="run_benchmark.py", description=ABOUT, allow_abbrev=False)
     add = parser.add_argument
     add("--methods", metavar="A,B", help="methods to run, or all (default)")
-    add("--suite", default="atari", metavar="NAME", help="suite to run them on (default: atari)")
+    add("--suite", default="atari", metavar="A,B", help="suites to run them on, or all (default: atari)")
     add("--datasets", metavar="A,B", help="data sets, instead of all of the suite's")
+    add("--probes", metavar="A,B", help="probes, instead of the suite's")
+    add("--plugin", action="append", default=[], metavar="P", help="a file or module that registers what is yours")
     add("--seeds", type=_positive, default=1, metavar="N", help="seeds 0 to N-1 of every run (default: 1)")
     add("--budget", default="quick", metavar="NAME", help="smoke, quick (default) or paper")
     add("--out", type=Path, default=ROOT / "results" / "local", metavar="DIR", help="records and tables")
@@ -73,11 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(options: argparse.Namespace) -> int:
-    load_plugins()
-    wanted = Configuration(options.suite, options.budget, tuple(parse_overrides(options.set)))
-    names = select("method", options.methods, methods, default=methods)
-    sources = select("data set", options.datasets, datasets, default=SUITES[options.suite].datasets)
-    grid = plan.runs(wanted, names, sources, options.seeds)
+    load_plugins(options.plugin)
+    grid = wanted(options)
     if options.list:
         print(listing())
         return 0
@@ -96,11 +95,16 @@ def _main(options: argparse.Namespace) -> int:
     return code if options.dry_run else max(code, report(out))
 
 
-def load_plugins() -> None:
-    """Import all methods, data sets and probes, which register themselves."""
-    import datasets as _datasets  # noqa: F401
-    import methods as _methods  # noqa: F401
-    import probes as _probes  # noqa: F401
+def wanted(options: argparse.Namespace) -> list[plan.Run]:
+    """All runs that the options name, suite by suite."""
+    names = select("method", options.methods, methods, default=methods)
+    asked = select("probe", options.probes, probes, default=())
+    overrides = tuple(parse_overrides(options.set))
+    grids = (
+        plan.runs(Configuration(suite, options.budget, overrides, asked), names, sources, options.seeds)
+        for suite, sources in grounds(options.suite, options.datasets).items()
+    )
+    return plan.united(run for grid in grids for run in grid)
 
 
 def carry_out(grid: list[plan.Run], out: Path, cache: Path, options: argparse.Namespace) -> int:

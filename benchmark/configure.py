@@ -120,11 +120,12 @@ def _describe(hint: Any) -> str:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What to run: a suite at a budget with the user's overrides."""
+    """What to run: a suite at a budget with the user's overrides; the probes `asked`, or else the suite's."""
 
     suite: str
     budget: str
     overrides: tuple[Override, ...] = ()
+    asked: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.suite not in SUITES:
@@ -160,12 +161,37 @@ class Configuration:
         return datasets.create(name, **{**fitting, **self._overrides("datasets", name, cls, presets)})
 
     def probes(self) -> Mapping[str, Probe]:
-        """The suite's probes, configured."""
-        return {name: self._probe(name) for name in SUITES[self.suite].probes}
+        """Those asked, else the suite's and those that no suite names: a user's own. Configured."""
+        return {name: self.probe(name) for name in self.asked or (*SUITES[self.suite].probes, *unclaimed_probes())}
 
-    def _probe(self, name: str) -> Probe:
+    def probe(self, name: str) -> Probe:
+        """The configured probe: the budget's fields, the user's over them."""
         overrides = self._overrides("probes", name, *probes.entry(name))
         return probes.create(name, **{**self._budget().probes.get(name, {}), **overrides})
+
+
+def unclaimed_probes() -> list[str]:
+    """The registered probes that no suite names."""
+    claimed = {name for suite in SUITES.values() for name in suite.probes}
+    return [name for name in probes if name not in claimed]
+
+
+def grounds(suite: str, text: str | None) -> dict[str, tuple[str, ...]]:
+    """The suites named, or all, with the data sets to run in each.
+
+    A suite named alone lends its budgets and probes to any data set; of several, those that have it count. Raises
+    UserError for a name that is not known, and for a data set of none of several suites.
+    """
+    suites = select("suite", suite, SUITES, default=SUITES)
+    theirs = {name: SUITES[name].datasets for name in suites}
+    named = select("data set", text, datasets, default=[d for name in suites for d in theirs[name]])
+    if len(suites) == 1:
+        return {suites[0]: named}
+    if homeless := [name for name in named if not any(name in sources for sources in theirs.values())]:
+        which = f"which one's budget and probes it is to have: --suite {'|'.join(suites)}"
+        raise UserError(f"data set {homeless[0]!r} is in none of several suites; say {which}")
+    chosen = {name: tuple(d for d in sources if d in named) for name, sources in theirs.items()}
+    return {name: sources for name, sources in chosen.items() if sources}
 
 
 def select(kind: str, text: str | None, known: Iterable[str], default: Iterable[str]) -> tuple[str, ...]:

@@ -47,7 +47,13 @@ def _about(registry: Registry, name: str) -> str:
 
 def describe(items: Sequence[Item], expected: Estimate, verbose: bool = False) -> str:
     """The plan: how many runs of each kind and why, the share of the paper's training, the time on this machine."""
-    lines = [f"suite {items[0].run.suite}, budget {items[0].run.budget}", *_trainings(items)]
+    lines = []
+    for suite in dict.fromkeys(item.run.suite for item in items):
+        part = [item for item in items if item.run.suite == suite]
+        lines += [
+            f"suite {suite}, budget {part[0].run.budget}, {len(part)} run{'s' if len(part) > 1 else ''}",
+            *_trainings(part),
+        ]
     counts = plan.counts(items)
     lines += [f"  {counts[state]:>5} {MEANING[state]}" for state in MEANING if counts[state]]
     lines += _reasons(items)

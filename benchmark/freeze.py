@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from benchmark import checked
 from benchmark.contracts import Method, Split
 from benchmark.machine import compile_
 from benchmark.types import Array, Batch, Data, DatasetSpec, Decoded, Float, Frozen, Slots
@@ -32,7 +33,7 @@ class Encoder:
     def freeze(self, model: nnx.Module, split: Split, reader: Reader) -> Frozen:
         """Slots, masks, predictions and labels of every clip, as NumPy arrays.
 
-        Raises ValueError when `encode` does not give `[b t k d]`, or gives a slot that is not finite.
+        Raises ValueError when `encode` or `predict` gives another shape than it must, or a slot that is not finite.
         """
         model.eval()
         graph, state = nnx.split(model)
@@ -55,29 +56,21 @@ class Encoder:
 
     def _encode(self, graph: Any, state: Any, batch: Batch) -> tuple[Slots, Array | None]:
         if graph not in self._compiled:
-            check_shape(jax.eval_shape(self._forward(graph), state, batch)[0].slots.shape, batch)
             self._compiled[graph] = compile_(self._forward(graph), state, batch)
         return jax.tree.map(np.asarray, self._compiled[graph](state, batch))
 
     def _forward(self, graph: Any) -> Callable[[Any, Batch], tuple[Slots, Array | None]]:
         def forward(state: Any, batch: Batch) -> tuple[Slots, Array | None]:
             model = nnx.merge(graph, state)
-            encoded = self.method.encode(model, batch.frames)
+            encoded = checked.encode(self.method, model, batch.frames)
             if not (self.horizon and self.method.context):
                 return encoded, None
-            return encoded, self.method.predict(model, encoded.slots, batch.actions, self.horizon)
+            return encoded, checked.predict(self.method, model, encoded.slots, batch.actions, self.horizon)
 
         return forward
 
     def _decoder(self, graph: Any, state: Any) -> Callable[[Float[Array, "b k d"]], Decoded]:
         return jax.jit(lambda slots: self.method.decode(nnx.merge(graph, state), slots))
-
-
-def check_shape(shape: tuple[int, ...], batch: Batch) -> None:
-    """Raises ValueError unless the shape is [b t k d] for this batch."""
-    b, t = batch.frames.shape[:2]
-    if len(shape) != 4 or shape[:2] != (b, t):
-        raise ValueError(f"encode gave slots of shape {shape}; expected [b t k d] with b = {b}, t = {t}")
 
 
 @dataclass

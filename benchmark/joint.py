@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from benchmark import checked
 from benchmark.contracts import Method
 from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters, sampled_error
 from benchmark.types import Array, Batch, DatasetSpec, Decoded, Float, Int, Key, Slots
@@ -60,12 +61,12 @@ class Joint(Method):
     def build(self, spec: DatasetSpec, rngs: nnx.Rngs) -> ModelWithDecoder:
         model = self.of.build(spec, rngs)
         frame = jax.ShapeDtypeStruct((1, 1, *spec.frame_shape), jnp.float32)
-        slot_size = jax.eval_shape(lambda x: self.of.encode(nnx.clone(model), x).slots, frame).shape[-1]
+        slot_size = jax.eval_shape(lambda x: checked.encode(self.of, nnx.clone(model), x).slots, frame).shape[-1]
         return ModelWithDecoder(model, SpatialBroadcastDecoder(spec, slot_size, decoder_filters(spec), rngs))
 
     def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         loss_key, s_key, p_key = jax.random.split(key, 3)
-        loss, logs = self.of.loss(model.model, batch, loss_key)
+        loss, logs = checked.loss(self.of, model.model, batch, loss_key)
         size = batch.frames.shape[-3] * batch.frames.shape[-2]
         half = max(1, min(self.decoded_frames, self.decoded_pixels // size) // 2)
         s = jax.lax.stop_gradient(self.of.encode(model.model, batch.frames).slots)
@@ -77,12 +78,12 @@ class Joint(Method):
         return loss + sum(parts.values()), logs | parts
 
     def encode(self, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:
-        return self.of.encode(model.model, frames)
+        return checked.encode(self.of, model.model, frames)
 
     def predict(
         self, model: Any, slots: Float[Array, "b t k d"], actions: Int[Array, "b t"] | None, steps: int
     ) -> Float[Array, "b t j k d"]:
-        return self.of.predict(model.model, slots, actions, steps)
+        return checked.predict(self.of, model.model, slots, actions, steps)
 
     def decode(self, model: Any, slots: Float[Array, "b k d"]) -> Decoded:
         return model.decoder(slots)

@@ -27,6 +27,12 @@ def save_named(path: Path, arrays: dict[str, np.ndarray]) -> str:
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
+def load_named(path: Path) -> dict[str, np.ndarray]:
+    """The named arrays of an `.npz` file."""
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
 def intact(path: Path, sha256: str | None) -> bool:
     """Is the file there and as it was written?"""
     return sha256 is not None and path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
@@ -37,8 +43,7 @@ def load(path: Path, model: nnx.Module) -> nnx.Module:
 
     Raises ValueError when names or shapes differ.
     """
-    with np.load(path, allow_pickle=False) as file:
-        values = {name: file[name] for name in file.files}
+    values = load_named(path)
     expected = {name: value.shape for name, value in _flat(model).items()}
     if expected != {name: value.shape for name, value in values.items()}:
         raise ValueError(f"the parameters in {path.name} do not fit the model that the method builds now")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -87,6 +87,15 @@ class Run:
         places = (self.parameters(cache), (out / self.path).with_suffix(".parameters.npz"))
         return next((path for path in places if parameters.intact(path, sha256)), None)
 
+    def arrays_intact(self, out: Path, record: Record) -> bool:
+        """Are the arrays that the record's probes left beside it, if any, still there and whole?"""
+        sha256 = record.notes.get("arrays_sha256")
+        return sha256 is None or parameters.intact(self.arrays(out), sha256)
+
+    def arrays(self, out: Path) -> Path:
+        """The file of arrays for figures beside its record."""
+        return (out / self.path).with_suffix(".npz")
+
     def checkpoints(self, cache: Path) -> Path:
         """The folder of its checkpoints while it trains."""
         return (cache / "checkpoints" / self.path.relative_to("runs")).with_suffix("")
@@ -94,12 +103,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Item:
-    """A run and what is to be done with it; `record` is what exists of it."""
+    """A run and what is to be done with it; `record` is what exists of it.
+
+    `asked` are the probes to ask where the answers of the others stay; empty: all of the run's.
+    """
 
     run: Run
     state: State
     reason: str = ""
     record: Record | None = None
+    asked: tuple[str, ...] = ()
 
     @property
     def to_do(self) -> bool:
@@ -129,6 +142,15 @@ def runs(wanted: Configuration, methods: Sequence[str], datasets: Sequence[str],
     ]
 
 
+def united(grid: Iterable[Run]) -> list[Run]:
+    """Each run once: where several suites have the same, the first one's with the probes of all."""
+    once: dict[Path, Run] = {}
+    for run in grid:
+        known = once.get(run.path)
+        once[run.path] = replace(known, probes={**known.probes, **run.probes}) if known else run
+    return list(once.values())
+
+
 def plan(grid: Iterable[Run], out: Path, cache: Path, *, retry_failed: bool, reprobe: bool) -> list[Item]:
     """What exists of each run and what is to be done."""
     return [_item(run, out, cache, retry_failed, reprobe) for run in grid]
@@ -148,12 +170,20 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
     if record.status != "ok":
         again: State = "reprobe" if kept else "retry"
         return Item(run, again if retry_failed else "failed", record.reason or "", record)
-    fresh = {name: probe["digest"] for name, probe in record.probes.items()}
-    if not reprobe and all(fresh.get(name) == digest for name, digest in run.probe_digests.items()):
+    changed = _changed_probes(run, record)
+    if not (changed or reprobe):
         return Item(run, "done", record=record)
-    if kept:
+    if not kept:
+        return Item(run, "new", "its parameters are not kept, so it is trained again for the changed probe")
+    if reprobe or len(changed) == len(run.probe_digests) or not run.arrays_intact(out, record):
         return Item(run, "reprobe", record=record)
-    return Item(run, "new", "its parameters are not kept, so it is trained again for the changed probe")
+    return Item(run, "reprobe", f"only {', '.join(changed)}", record, changed)
+
+
+def _changed_probes(run: Run, record: Record) -> tuple[str, ...]:
+    """The run's probes that the record does not know as they are now."""
+    known = {name: probe["digest"] for name, probe in record.probes.items()}
+    return tuple(name for name, digest in run.probe_digests.items() if known.get(name) != digest)
 
 
 def variant(record: Record) -> str:

@@ -10,15 +10,21 @@ A variant is the same class with other fields under its own name.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, fields
+from functools import cache
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from benchmark.contracts import Dataset, Method, Probe
 from benchmark.errors import UserError, unknown
 
 T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Registry(Generic[T]):
@@ -30,24 +36,31 @@ class Registry(Generic[T]):
 
     def register(self, name: str, **presets: Any) -> Callable[[type[T]], type[T]]:
         """A class decorator. Raises UserError when the name is taken or the class lacks a part of the contract."""
+        if not isinstance(name, str):  # the decorator without its brackets
+            raise UserError(f'{self.kind} in {source(name)}: write @....register("a-name") above the class')
 
         def add(cls: type[T]) -> type[T]:
-            self._check(name, cls)
+            if mistake := self._mistake(name, cls, presets):
+                raise UserError(f"{self.kind} {name!r} in {source(cls)}: {mistake}")
+            code(cls)  # type: ignore[arg-type]  # now, while the file is what was imported
             self._entries[name] = (cls, presets)
             return cls
 
         return add
 
-    def _check(self, name: str, cls: type[T]) -> None:
-        place = f"{self.kind} {name!r} in {_source(cls)}"
+    def _mistake(self, name: str, cls: type[T], presets: Mapping[str, Any]) -> str | None:
+        """Why the class cannot stand under that name, and what would help."""
         if name in self._entries:
-            raise UserError(f"{place}: the name is already taken by {_source(self._entries[name][0])}; choose another")
+            return f"the name is already taken by {source(self._entries[name][0])}; choose another"
+        if name == "all" or not re.fullmatch(r"\w[\w.+-]*", name):
+            return "a name is made of letters, digits and any of _ - + ., and is not 'all'; choose another"
         if not (isinstance(cls, type) and issubclass(cls, self.base)):
-            raise UserError(f"{place}: it must be a subclass of benchmark.contracts.{self.base.__name__}")
+            return f"it must be a subclass of benchmark.contracts.{self.base.__name__}"
         if absent := sorted(getattr(cls, "__abstractmethods__", ())):
-            raise UserError(f"{place}: it lacks {', '.join(absent)}; benchmark/contracts.py says what each must do")
-        if not (is_dataclass(cls) and cls.__dataclass_params__.frozen):  # type: ignore[attr-defined]
-            raise UserError(f"{place}: put @dataclass(frozen=True, kw_only=True) above the class")
+            return f"it lacks {', '.join(absent)}; benchmark/contracts.py says what each must do"
+        if "__dataclass_params__" not in vars(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+            return "put @dataclass(frozen=True, kw_only=True) directly above the class, below every register(...)"
+        return _mistake_in_fields(cls, presets)
 
     def create(self, name: str, **overrides: Any) -> T:
         """The configured object of that name. Raises UserError for an unknown name."""
@@ -75,11 +88,35 @@ def configuration(plugin: Any) -> dict[str, Any]:
     return {"version": type(plugin).version, **{f.name: getattr(plugin, f.name) for f in fields(plugin)}}
 
 
-def _source(cls: type) -> str:
+def _mistake_in_fields(cls: type, presets: Mapping[str, Any]) -> str | None:
+    known = {f.name: f.default is not MISSING or f.default_factory is not MISSING for f in fields(cls)}
+    if strange := sorted(presets.keys() - known.keys()):
+        return f"register(...) sets {', '.join(strange)}, but its fields are {', '.join(known)}"
+    if bare := [name for name, has_default in known.items() if not has_default and name not in presets]:
+        return f"{', '.join(bare)} must have a default, so that the name alone says what is run"
+    return None
+
+
+def source(cls: type) -> str:
+    """The file that a class comes from, or its module where there is no file."""
     try:
         return inspect.getsourcefile(cls) or cls.__module__
-    except TypeError:
+    except (TypeError, OSError):
         return cls.__module__
+
+
+@cache
+def code(cls: type) -> dict[str, str]:
+    """What a record says of the code behind a class: its file, from the repository's root or by its bare name, and the
+    SHA-256 of it as imported.
+
+    Information only: a run's identity is the class's `version`.
+    """
+    path = Path(source(cls))
+    if not path.is_file():
+        return {"file": str(path)}
+    name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+    return {"file": name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 methods: Registry[Method] = Registry("method", Method)  # type: ignore[type-abstract]

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from math import isfinite
 from pathlib import Path
@@ -17,7 +18,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from benchmark import parameters, records
+from benchmark import checked, parameters, records
 from benchmark.checkpoints import Checkpoints
 from benchmark.contracts import Splits
 from benchmark.errors import UserError
@@ -26,7 +27,7 @@ from benchmark.machine import commit, provenance
 from benchmark.plan import Item, Run
 from benchmark.progress import Progress
 from benchmark.records import Record
-from benchmark.registry import configuration
+from benchmark.registry import code, configuration
 from benchmark.training import Kernel, adam, initialiser
 from benchmark.types import Batch, Data, Frozen, Key, Metric
 
@@ -84,7 +85,7 @@ class Runner:
 
         A run that raises is recorded as failed and the rest goes on. Raises UserError when a record cannot be written.
         """
-        for _, group in groupby((i for i in items if i.to_do), key=lambda i: i.run.dataset_name):
+        for _, group in groupby((i for i in items if i.to_do), key=lambda i: (i.run.dataset_name, i.run.dataset)):
             yield from self._on_one_data_set(list(group))
 
     def _on_one_data_set(self, items: Sequence[Item]) -> Iterator[Record]:
@@ -141,7 +142,7 @@ class Runner:
             )
         self.progress.stage("probing")
         with clock.time("probe"):
-            record = self._probe(run, record, (train, val, test), probe_key)
+            record = self._probe(item, record, (train, val, test), probe_key)
         stages = {stage: seconds for stage, seconds in clock.seconds.items() if stage != "total"}
         yield replace(record, timing=stages | {"total": sum(stages.values())})
 
@@ -172,20 +173,31 @@ class Runner:
         record = replace(blank(run), status="ok", data=loaded.splits.facts, training=facts, curve=fitted.curve)
         return fitted.model, record
 
-    def _probe(self, run: Run, record: Record, frozen: tuple[Frozen, Frozen, Frozen], key: Key) -> Record:
-        """The record with the answers of the run's probes; those of other probes in it stay."""
-        metrics = [row for row in record.metrics if row["probe"] not in run.probe_digests]
+    def _probe(self, item: Item, record: Record, frozen: tuple[Frozen, Frozen, Frozen], key: Key) -> Record:
+        """The record with the answers of the probes that the item asks; those of other probes in it stay."""
+        run, names = item.run, item.asked or tuple(item.run.probe_digests)
+        metrics = [row for row in record.metrics if row["probe"] not in names]
         notes, asked = dict(record.notes), dict(record.probes)
-        arrays: dict[str, np.ndarray] = {}
-        for name, digest in run.probe_digests.items():
-            probe = run.probes[name]
+        arrays = self._arrays_of_others(run, record, names)
+        for name in names:
+            probe, digest = run.probes[name], run.probe_digests[name]
             result = probe(*frozen, jax.random.fold_in(key, zlib.crc32(name.encode())))
-            asked[name] = {"digest": digest, "configuration": configuration(probe), "commit": commit()}
+            origin = {"commit": commit(), "code": code(type(probe))}
+            asked[name] = {"digest": digest, "configuration": configuration(probe), **origin}
             metrics += [_row(name, metric) for metric in result.metrics]
             notes[name] = result.notes
             arrays |= {f"{name}.{part}": value for part, value in result.arrays.items()}
-        notes["arrays_sha256"] = save_arrays((self.out / run.path).with_suffix(".npz"), arrays)
+        place = {name: number for number, name in enumerate(run.probe_digests)}
+        metrics.sort(key=lambda row: place.get(row["probe"], -1))  # the order does not tell when a probe was asked
+        notes["arrays_sha256"] = save_arrays(run.arrays(self.out), arrays)
         return replace(record, probes=asked, metrics=metrics, notes=notes)
+
+    def _arrays_of_others(self, run: Run, record: Record, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """The arrays for figures that probes of other names left beside the record; none where they are damaged."""
+        if not parameters.intact(run.arrays(self.out), record.notes.get("arrays_sha256")):
+            return {}
+        found = parameters.load_named(run.arrays(self.out))
+        return {name: array for name, array in found.items() if name.partition(".")[0] not in names}
 
     def _write(self, record: Record, item: Item) -> None:
         """Write a record; a damaged one in its place is set aside first."""
@@ -211,7 +223,7 @@ def blank(run: Run) -> Record:
         digest=run.digest,
         status="failed",
         configuration=run.configuration,
-        provenance=provenance(),
+        provenance=provenance() | {"code": {"method": code(type(run.method)), "dataset": code(type(run.dataset))}},
     )
 
 
@@ -254,7 +266,7 @@ def make_program(run: Run, splits: Splits) -> Program:
         batch = splits.train.sample(data, key, batch_size, window)
         return batch if method.reads_labels else batch._replace(labels=None)
 
-    kernel = Kernel(method.loss, sample, adam(method.learning_rate, method.weight_decay))
+    kernel = Kernel(partial(checked.loss, method), sample, adam(method.learning_rate, method.weight_decay))
     horizon = max((probe.horizon for probe in run.probes.values()), default=0)
     initialise = initialiser(lambda rngs: method.build(spec, rngs))
     return Program(initialise, kernel, Encoder(method, spec, horizon), batch_size, window)

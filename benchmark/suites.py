@@ -136,7 +136,7 @@ SUITES: dict[str, Suite] = {
     "atari": Suite(
         about="20 games, random agent: slot accuracy, compactness, modularity (Racah & Chandar 2020)",
         datasets=SCN_GAMES,
-        probes=("linear",),
+        probes=("linear", "diagnostics"),
         budgets={
             "smoke": Budget(
                 Training(steps=6, frames_per_step=32),
@@ -154,7 +154,7 @@ SUITES: dict[str, Suite] = {
     "synthetic": Suite(
         about="GridWorld and Bouncing Balls: decoder MSE and FG-ARI of slots and predictions (Löwe et al. 2020)",
         datasets=("gridworld", "bouncing_balls"),
-        probes=("decoder", "decoder-rollout", "masks", "colour-kmeans", "linear"),
+        probes=("decoder", "decoder-rollout", "masks", "colour-kmeans", "linear", "diagnostics"),
         budgets={
             "smoke": _with_balls(
                 GRIDWORLD_BUDGETS["smoke"],
@@ -170,7 +170,7 @@ SUITES: dict[str, Suite] = {
     "colours": Suite(
         about="GridWorld with 3 to 6 colours, as many slots as for 3 or one more than colours (Löwe et al. 2020)",
         datasets=COLOURS,
-        probes=("decoder", "masks", "linear"),
+        probes=("decoder", "masks", "linear", "diagnostics"),
         budgets=GRIDWORLD_BUDGETS,
     ),
     "worlds": Suite(

@@ -178,7 +178,8 @@ class Job:
 def collect(job: Job) -> None:
     """Write a shard: a zstd stream of frames, RAM, actions, episode starts, banks' numbers and colours, then a SHA-256.
 
-    The hash is that of the uncompressed content. The file appears whole or not at all. Raises OSError.
+    The hash is that of the stream: hashing the content, 30 times as long, would cost a tenth of the emulator's time.
+    The file appears whole or not at all. Raises OSError.
     """
     path = Path(job.path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -197,12 +198,22 @@ def _write(job: Job, file: BinaryIO) -> None:
 
     # The window of 4 MiB spans 128 frames: a flickering sprite finds its twin although it skips frames.
     parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=22)
-    digest = hashlib.sha256()
-    with zstandard.ZstdCompressor(compression_params=parameters).stream_writer(file, closefd=False) as stream:
+    hashed: Any = _Hashed(file)  # zstandard asks of a file no more than to write
+    with zstandard.ZstdCompressor(compression_params=parameters).stream_writer(hashed, closefd=False) as stream:
         for content in _contents(job):
-            digest.update(content)
             stream.write(content)
-    file.write(digest.digest())
+    file.write(hashed.sha256.digest())
+
+
+class _Hashed:
+    """Hashes what passes through to a file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.sha256 = file, hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self.sha256.update(content)
+        return self._file.write(content)
 
 
 def _contents(job: Job) -> Any:

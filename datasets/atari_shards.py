@@ -197,25 +197,23 @@ def _aligned_frames(count: int) -> np.ndarray:
 
 
 def read_shard(path: Path, parts: tuple[np.ndarray, ...] = ()) -> tuple[list[list[int]], str]:
-    """Fills `parts` from a shard; returns its banks of colours (0xRRGGBB) and the SHA-256 of its content.
+    """Fills `parts` from a shard; returns its banks of colours (0xRRGGBB) and the SHA-256 of its content, uncompressed.
 
     Raises DamagedShardError.
     """
     import zstandard
 
-    content, digest = memoryview(path.read_bytes() if path.exists() else b""), hashlib.sha256()
-    try:
-        with zstandard.ZstdDecompressor().stream_reader(content[:-HASH_BYTES]) as stream:
-            for part in parts:
-                # Pieces that stay in the processor's cache between decompression and hash.
-                for piece in _pieces(part.data.cast("B"), 16 * FRAME_BYTES):
-                    digest.update(piece[: stream.readinto(piece)])
-            rest = stream.read()
-    except zstandard.ZstdError:
-        raise DamagedShardError(path) from None
-    digest.update(rest)
-    if digest.digest() != content[-HASH_BYTES:]:
+    shard = memoryview(path.read_bytes() if path.exists() else b"")
+    compressed, digest = shard[:-HASH_BYTES], hashlib.sha256()
+    if hashlib.sha256(compressed).digest() != shard[-HASH_BYTES:]:
         raise DamagedShardError(path)
+    with zstandard.ZstdDecompressor().stream_reader(compressed) as stream:
+        for part in parts:
+            # Pieces that stay in the processor's cache between decompression and hash.
+            for piece in _pieces(part.data.cast("B"), 16 * FRAME_BYTES):
+                digest.update(piece[: stream.readinto(piece)])
+        rest = stream.read()
+    digest.update(rest)
     banks = np.frombuffer(rest if parts else b"", "<u4").reshape(-1, BANK)
     return [[int(colour) for colour in bank if colour] for bank in banks], digest.hexdigest()
 

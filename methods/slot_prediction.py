@@ -1,20 +1,17 @@
 """What the methods of Löwe et al. 2020 (arXiv 2011.10287) share: the encoder, the transition model, and predicting.
 
-They differ in the loss alone. Two encoders: Slot Attention, and FM-MLP, which makes a slot of each feature map.
+They differ in the loss alone.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from flax import nnx
 
-from benchmark.contracts import Method
-from benchmark.modules.fm_mlp import FeatureMapEncoder
-from benchmark.modules.slot_attention import GaussianSlots, LearnedSlots, SlotAttentionEncoder
 from benchmark.modules.transition import LinearTransition
 from benchmark.types import Array, DatasetSpec, Float, Int, Key, Slots
+from methods.slot_encoding import SlotEncoding
 
 
 class SlotPredictor(nnx.Module):
@@ -26,23 +23,14 @@ class SlotPredictor(nnx.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlotPrediction(Method):
+class SlotPrediction(SlotEncoding):
     """Slots of every frame and predictions of the slots to come.
 
-    `num_slots` None takes the data set's. `clip` is the number of frames in a training sample, None the data set's.
-    `initializer` and `iterations` are Slot Attention's. The learning rate is 2.5e-4 for each 256 sequences of a batch
-    of 1024, GridWorld's; the paper chose among 1e-4 to 5e-4. Weight decay is decoupled.
+    `clip` is the number of frames in a training sample, None the data set's.
     """
 
     context: ClassVar[int] = 2
 
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-6
-    encoder: Literal["slot_attention", "fm_mlp"] = "slot_attention"
-    initializer: Literal["learned", "gaussian"] = "learned"
-    iterations: int = 1
-    slot_size: int = 16
-    num_slots: int | None = None
     clip: int | None = None
 
     def window(self, spec: DatasetSpec) -> int:
@@ -54,8 +42,7 @@ class SlotPrediction(Method):
         return f"predicts a frame from the two before it, but samples have {self.window(spec)} frames"
 
     def build(self, spec: DatasetSpec, rngs: nnx.Rngs) -> Any:
-        encoder = ENCODERS[self.encoder](self, spec, self.num_slots or spec.num_slots, rngs)
-        return SlotPredictor(encoder, self.slot_size, rngs)
+        return SlotPredictor(self.build_encoder(spec, rngs), self.slot_size, rngs)
 
     def encode(self, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:
         return model.encoder(frames)
@@ -76,20 +63,3 @@ class SlotPrediction(Method):
         """
         previous = jnp.concatenate([slots[:, :1], slots[:, :-1]], axis=1)
         return model.transition.rollout(previous, slots, steps)
-
-
-def _slot_attention(method: SlotPrediction, spec: DatasetSpec, num_slots: int, rngs: nnx.Rngs) -> nnx.Module:
-    initializer = INITIALIZERS[method.initializer](num_slots, method.slot_size, rngs)
-    return SlotAttentionEncoder(spec, initializer, method.slot_size, method.iterations, rngs)
-
-
-def _fm_mlp(method: SlotPrediction, spec: DatasetSpec, num_slots: int, rngs: nnx.Rngs) -> nnx.Module:
-    return FeatureMapEncoder(spec, num_slots, method.slot_size, rngs)
-
-
-INITIALIZERS: dict[str, type[LearnedSlots] | type[GaussianSlots]] = {"learned": LearnedSlots, "gaussian": GaussianSlots}
-
-ENCODERS: dict[str, Callable[[SlotPrediction, DatasetSpec, int, nnx.Rngs], nnx.Module]] = {
-    "slot_attention": _slot_attention,
-    "fm_mlp": _fm_mlp,
-}

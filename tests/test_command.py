@@ -195,6 +195,43 @@ def test_a_changed_probe_asks_again_without_training(copy, capsys, monkeypatch):
     after = records.read(path)
     assert after.probes["linear"]["configuration"]["version"] == 999
     assert after.metrics == before.metrics and after.training == before.training
+    assert after.notes == before.notes
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The probes that are asked, in order."""
+    names = []
+    for name in ("linear", "diagnostics"):
+        probe = probes.entry(name)[0]
+        call = probe.__call__
+        monkeypatch.setattr(probe, "__call__", lambda *a, name=name, call=call: (names.append(name), call(*a))[1])
+    return names
+
+
+def test_a_new_or_changed_probe_is_asked_alone_and_the_arrays_of_the_others_stay(copy, capsys, monkeypatch, asked):
+    path = next((copy / "runs/tiny/scn").glob("*/seed-0.json"))
+    before, arrays = records.read(path), path.with_suffix(".npz").read_bytes()
+    monkeypatch.setattr(probes.entry("diagnostics")[0], "version", 999)
+    monkeypatch.setattr(runner.Kernel, "fit", None)
+    assert command(copy, "--methods", "scn") == 0
+    assert asked == ["diagnostics"]
+    assert "reprobe: scn (1): only diagnostics" in capsys.readouterr().out
+    after = records.read(path)
+    assert (after.metrics, after.notes) == (before.metrics, before.notes)
+    assert path.with_suffix(".npz").read_bytes() == arrays
+    assert command(copy, "--methods", "scn", "--dry-run") == 0
+    assert "1 done" in capsys.readouterr().out
+
+
+def test_all_probes_are_asked_again_on_request_or_where_the_arrays_are_lost(copy, monkeypatch, asked):
+    monkeypatch.setattr(runner.Kernel, "fit", None)
+    assert command(copy, "--methods", "scn", "--reprobe") == 0
+    assert asked == ["linear", "diagnostics"]
+    next((copy / "runs/tiny/scn").glob("*/seed-0.npz")).unlink()
+    monkeypatch.setattr(probes.entry("diagnostics")[0], "version", 999)
+    assert command(copy, "--methods", "scn") == 0
+    assert asked == ["linear", "diagnostics"] * 2
 
 
 def test_reprobe_asks_again_though_nothing_changed(copy, capsys, monkeypatch):

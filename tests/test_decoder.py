@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 from test_slot_attention import apply, array, randomised
 
-from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters
+from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters, reduced, reduction
 from benchmark.registry import methods
 from benchmark.types import Batch, DatasetSpec
 from methods import reconstruction  # noqa: F401
@@ -109,8 +109,42 @@ def test_pixels_train_encoder_transition_and_decoder(trained):
     assert all(bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(gradients))
 
 
-def test_reconstruction_skips_frames_that_are_too_large_to_decode():
+def test_frames_too_large_to_paint_are_halved_until_they_are_not():
     atari = replace(SPEC, frame_shape=(210, 160, 3))
-    assert "210x160" in methods.create("reconstruction").supports(atari)
-    assert methods.create("reconstruction", max_pixels=210 * 160).supports(atari) is None
-    assert methods.create("reconstruction").supports(SPEC) is None
+    assert [reduction(atari, pixels) for pixels in (210 * 160, 64 * 64, 53 * 40, 53 * 40 - 1)] == [1, 4, 4, 8]
+    assert reduction(replace(SPEC, frame_shape=(64, 64, 3)), methods.create("reconstruction").max_pixels) == 1
+    assert all(methods.create("reconstruction").supports(spec) is None for spec in (SPEC, atari))
+
+
+def test_a_reduced_pixel_is_the_mean_of_those_that_it_covers():
+    frames, small = np.asarray(FRAMES[0], np.float64), np.asarray(reduced(FRAMES[0], 4))
+    assert small.shape == (4, 1, 2, 3)
+    np.testing.assert_allclose(small[:, 0, 0], frames[:, :, :4].mean((1, 2)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(small[:, 0, 1], frames[:, :, 4:].mean((1, 2)), rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def painting_small():
+    method = methods.create("reconstruction", decoded_frames=None, max_pixels=10)
+    return method, method.build(SPEC, nnx.Rngs(0))
+
+
+def test_reconstruction_of_large_frames_is_the_error_of_reduced_ones(painting_small):
+    method, model = painting_small
+    loss = jax.jit(lambda frames: method.loss(model, Batch(frames), jax.random.key(0))[0])(FRAMES)
+    s = apply(model.encoder, FRAMES).slots
+    p = apply(model.transition, s[:, :-2], s[:, 1:-1])
+    target = np.asarray(FRAMES).reshape(4, 4, 2, 2, 3, 2, 3).mean((3, 5))
+    errors = [np.square(np.asarray(apply(model.decoder, x).frames) - target[:, -x.shape[1] :]).mean() for x in (s, p)]
+    assert loss == pytest.approx(sum(errors), rel=1e-4)
+
+
+def test_decoded_frames_have_the_size_of_the_data_sets_though_painted_smaller(painting_small):
+    method, model = painting_small
+    slots = jnp.asarray(RNG.normal(size=(2, 3, 16)), jnp.float32)
+    small, decoded = apply(model.decoder, slots), jax.jit(lambda slots: method.decode(model, slots))(slots)
+    assert small.frames.shape == (2, 2, 3, 3) and decoded.frames.shape == (2, 4, 6, 3)
+    assert decoded.masks.shape == (2, 3, 4, 6) and decoded.paintings.shape == (2, 3, 4, 6, 3)
+    for y, x in np.ndindex(4, 6):
+        np.testing.assert_array_equal(decoded.frames[:, y, x], small.frames[:, y // 2, x // 2])
+        np.testing.assert_array_equal(decoded.masks[..., y, x], small.masks[..., y // 2, x // 2])

@@ -1,4 +1,4 @@
-"""The contrastive term that SCN's two losses share."""
+"""The contrastive term that several methods share: each row of a square of similarities should choose its diagonal."""
 
 import jax
 import jax.numpy as jnp
@@ -12,3 +12,12 @@ def match_diagonal(logits: Float[Array, "*b n n"]) -> Float[Array, ""]:
     At chance, with equal logits, it is ln n.
     """
     return -jnp.diagonal(jax.nn.log_softmax(logits, axis=-1), axis1=-2, axis2=-1).mean()
+
+
+def cosines(a: Float[Array, "*b n d"], b: Float[Array, "*b m d"]) -> Float[Array, "*b n m"]:
+    """The cosine of every vector of `a` with every vector of `b`; 0 for a vector that is 0, with finite gradients."""
+    return jnp.einsum("...nd,...md->...nm", _normalised(a), _normalised(b))
+
+
+def _normalised(x: Float[Array, "*b n d"]) -> Float[Array, "*b n d"]:
+    return x * jax.lax.rsqrt(jnp.square(x).sum(-1, keepdims=True) + 1e-12)

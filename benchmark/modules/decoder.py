@@ -13,11 +13,15 @@ from benchmark.types import Array, DatasetSpec, Decoded, Float, Key
 class SpatialBroadcastDecoder(nnx.Module):
     """Each slot is tiled over the frame with coordinates in [-1, 1] and decoded by itself.
 
-    Four 5x5 convolutions with ELU, then a linear one to the mask's logit and the colours (not squashed).
+    Four 5x5 convolutions with ELU, then a linear one to the mask's logit and the colours (not squashed). The frame that
+    it paints is `reduce` times smaller each way than the data set's, the last row and column rounded up.
     """
 
-    def __init__(self, spec: DatasetSpec, slot_size: int, filters: int, rngs: nnx.Rngs) -> None:
-        self.height, self.width, channels = spec.frame_shape
+    def __init__(self, spec: DatasetSpec, slot_size: int, filters: int, rngs: nnx.Rngs, *, reduce: int = 1) -> None:
+        height, width, channels = spec.frame_shape
+        self.frame_size = height, width
+        self.reduce = reduce
+        self.height, self.width = (-(-side // reduce) for side in self.frame_size)
         sizes = [slot_size + 2, *[filters] * 4, 1 + channels]
         self.convolutions = nnx.List([nnx.Conv(i, o, (5, 5), padding="SAME", rngs=rngs) for i, o in pairwise(sizes)])
 
@@ -32,6 +36,17 @@ class SpatialBroadcastDecoder(nnx.Module):
         masks, paintings = jax.nn.softmax(x[..., 0], axis=-3), x[..., 1:]
         return Decoded((masks[..., None] * paintings).sum(-4), masks, paintings)
 
+    def in_full_size(self, slots: Float[Array, "*b k d"]) -> Decoded:
+        """As when called, but in the size of the data set's frames: pixels of a reduced frame are repeated."""
+        height, width = self.frame_size
+
+        def repeat(image: Array, rows: int) -> Array:
+            return image.repeat(self.reduce, rows).repeat(self.reduce, rows + 1)
+
+        small = self(slots)
+        frames, paintings = (repeat(image, -3)[..., :height, :width, :] for image in (small.frames, small.paintings))
+        return Decoded(frames, repeat(small.masks, -2)[..., :height, :width], paintings)
+
 
 def sampled_error(
     decoder: SpatialBroadcastDecoder,
@@ -40,12 +55,37 @@ def sampled_error(
     count: int | None,
     key: Key,
 ) -> Float[Array, ""]:
-    """Mean squared error of `count` frames drawn at random, decoded from their slots; None: of all frames."""
+    """Mean squared error of `count` frames drawn at random, decoded from their slots; None: of all frames.
+
+    Where the decoder paints reduced frames they are compared with the mean of the pixels that each of theirs covers.
+    """
     slots, frames = slots.reshape(-1, *slots.shape[2:]), frames.reshape(-1, *frames.shape[2:])
     if count is not None and count < len(frames):
         some = jax.random.choice(key, len(frames), (max(1, count),), replace=False)
         slots, frames = slots[some], frames[some]
+    if decoder.reduce > 1:
+        frames = reduced(frames, decoder.reduce)
     return jnp.square(decoder(slots).frames - frames).mean()
+
+
+def reduced(frames: Float[Array, "b h w c"], factor: int) -> Float[Array, "b i j c"]:
+    """Frames `factor` times smaller each way: the mean of every square of pixels, or of what of it is in the frame."""
+    b, height, width, c = frames.shape
+    beyond = (0, 0), (0, -height % factor), (0, -width % factor), (0, 0)
+    padded = jnp.pad(frames, beyond, constant_values=jnp.nan)
+    return jnp.nanmean(padded.reshape(b, -(-height // factor), factor, -(-width // factor), factor, c), (2, 4))
+
+
+def reduction(spec: DatasetSpec, max_pixels: int) -> int:
+    """1 for frames of at most `max_pixels`, else the power of 2 by which each side is divided to have so few.
+
+    4 for Atari's 210x160 frames and 64 * 64 pixels: 53x40.
+    """
+    height, width, _ = spec.frame_shape
+    factor = 1
+    while -(-height // factor) * -(-width // factor) > max_pixels:
+        factor *= 2
+    return factor
 
 
 def decoder_filters(spec: DatasetSpec) -> int:

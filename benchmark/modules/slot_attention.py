@@ -33,11 +33,14 @@ class SlotAttention(nnx.Module):
         self.mlp = MLP(slot_size, 128, slot_size, rngs)
 
     def __call__(
-        self, features: Float[Array, "*b n f"], slots: Float[Array, "*b k d"]
+        self, features: Float[Array, "*b n f"], slots: Float[Array, "*b k d"], iterations: int | None = None
     ) -> tuple[Float[Array, "*b k d"], Float[Array, "*b k n"]]:
-        """The updated slots, and the masks of the last iteration, which sum to 1 over slots."""
+        """The updated slots, and the masks of the last iteration, which sum to 1 over slots.
+
+        `iterations` None: as many as at construction.
+        """
         features = self.norm_features(features)
-        for _ in range(self.iterations):
+        for _ in range(iterations or self.iterations):
             masks = self.attend(features, slots)
             weights = masks + EPSILON
             weights = weights / weights.sum(-1, keepdims=True)

@@ -1,0 +1,118 @@
+"""Ask of one method, data set or probe what every one must keep.
+
+    python -m benchmark.check NAME [--plugin P] [--datasets A,B]
+
+A line a check; exit code 0: all hold, 1: something is wrong, 2: a user's mistake. A method and a probe are asked on
+tiny data that resemble the data sets named; without --datasets the first one of the suites that it supports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from benchmark.check import dataset_checks, method_checks, probe_checks
+from benchmark.check.ground import ground
+from benchmark.check.outcome import Check, ask
+from benchmark.configure import Configuration, select
+from benchmark.contracts import Method, Probe
+from benchmark.errors import UserError, unknown
+from benchmark.machine import cache_folder, set_up_jax
+from benchmark.plugins import load_plugins
+from benchmark.registry import Registry, datasets, methods, probes, source
+from benchmark.runner import on_device
+from benchmark.suites import SUITES
+
+Asked = tuple[str, tuple[Check, ...], object]
+"""What is asked, on what: a heading, the checks and their subject."""
+
+BUDGET = "smoke"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="benchmark.check", description=__doc__.split("\n")[0], allow_abbrev=False)
+    parser.add_argument("name", metavar="NAME", help="a method, data set or probe")
+    parser.add_argument("--plugin", action="append", default=[], metavar="P", help="a file or module that registers it")
+    parser.add_argument("--datasets", metavar="A,B", help="data sets to resemble")
+    options = parser.parse_args(arguments)
+    try:
+        load_plugins(options.plugin)
+        set_up_jax(cache_folder())
+        wrong = [_tell(*asked) for asked in asked_of(options.name, options.datasets)]
+    except UserError as error:
+        print(f"benchmark.check: {error}", file=sys.stderr)
+        return 2
+    return 1 if any(wrong) else 0
+
+
+def asked_of(name: str, like: str | None) -> Iterator[Asked]:
+    """What is asked of everything of that name. Raises UserError for one that nothing has, or that cannot be asked."""
+    if not any(name in registry for registry in (methods, datasets, probes)):
+        raise unknown("method, data set or probe", name, chain(methods, datasets, probes))
+    if name in methods:
+        yield from _of_method(name, like)
+    if name in datasets:
+        yield _of_dataset(name)
+    if name in probes:
+        yield from _of_probe(name, like)
+
+
+def _of_method(name: str, like: str | None) -> Iterator[Asked]:
+    method = methods.create(name)
+    for place in _places(name, method, like):
+        trial = method_checks.Trial(method, on_device(ground(datasets.create(place).spec())))
+        yield f"{_heading(name, methods)}, on data like {place}", method_checks.checks(type(method)), trial
+
+
+def _of_dataset(name: str) -> Asked:
+    suite = next((s for s in SUITES if name in SUITES[s].datasets), next(iter(SUITES)))
+    dataset = Configuration(suite, BUDGET).dataset(name)
+    splits = on_device(dataset.load(cache_folder(), print))
+    return _heading(name, datasets), dataset_checks.CHECKS, dataset_checks.Source(dataset, splits)
+
+
+def _of_probe(name: str, like: str | None) -> Iterator[Asked]:
+    suite = next((s for s in SUITES if name in SUITES[s].probes), next(iter(SUITES)))
+    probe = Configuration(suite, BUDGET).probe(name)
+    for place in _places(name, probe, like):
+        question = probe_checks.Question(probe, on_device(ground(datasets.create(place).spec())))
+        yield f"{_heading(name, probes)}, on data like {place}", probe_checks.CHECKS, question
+
+
+def _places(name: str, plugin: Method | Probe, like: str | None) -> list[str]:
+    """The data sets to resemble: those named, else the first of the suites' that the plug-in supports."""
+    if like is not None:
+        named = select("data set", like, datasets, default=datasets)
+        refused = {place: plugin.supports(datasets.create(place).spec()) for place in named}
+        for place, reason in refused.items():
+            if reason:
+                raise UserError(f"{name!r} does not support data set {place!r}: {reason}; name another")
+        return list(named)
+    for place in chain.from_iterable(suite.datasets for suite in SUITES.values()):
+        if plugin.supports(datasets.create(place).spec()) is None:
+            return [place]
+    raise UserError(f"{name!r} supports no data set of any suite; name one that it does with --datasets")
+
+
+def _heading(name: str, registry: Registry) -> str:
+    return f"{registry.kind} {name} ({source(registry.entry(name)[0])})"
+
+
+def _tell(heading: str, checks: tuple[Check, ...], subject: object) -> bool:
+    """Print a line a check; is anything wrong?"""
+    print(heading)
+    outcomes = []
+    for check in checks:
+        (outcome,) = ask([check], subject)
+        outcomes.append(outcome)
+        print(
+            f"  WRONG  {outcome.claim}: {outcome.wrong}" if outcome.wrong else f"  ok     {outcome.claim}", flush=True
+        )
+    return any(outcome.wrong for outcome in outcomes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

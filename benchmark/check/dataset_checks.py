@@ -1,0 +1,172 @@
+"""What any data set must keep. Each check takes a `Source`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from benchmark.check import outcome
+from benchmark.check.outcome import Check
+from benchmark.contracts import Dataset, Split, Splits
+from benchmark.modules.backbones import BACKBONES
+from benchmark.records import digest
+from benchmark.types import Batch, DatasetSpec
+
+__all__ = ["CHECKS", "Source"]
+
+BATCH = 3
+
+
+@dataclass(frozen=True)
+class Source:
+    """A configured data set and what it loads."""
+
+    dataset: Dataset
+    splits: Splits
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """As completed by `load`."""
+        return self.splits.spec
+
+    @cached_property
+    def clips(self) -> dict[str, Batch]:
+        """The first clips of each split."""
+        splits = {name: getattr(self.splits, name) for name in ("train", "probe", "val", "test")}
+        return {name: _first_clips(split) for name, split in splits.items()}
+
+    @cached_property
+    def sample(self) -> Callable[[int], Batch]:
+        """A training sample from a seed, compiled."""
+        train, window = self.splits.train, self.spec.training_window
+        compiled = jax.jit(lambda data, key: train.sample(data, key, BATCH, window))
+        return lambda seed: compiled(train.data, jax.random.key(seed))
+
+
+def _first_clips(split: Split) -> Batch:
+    return jax.jit(split.read)(split.data, np.arange(min(BATCH, len(split.valid))))
+
+
+def settings_are_plain_values(source: Source) -> str | None:
+    return outcome.settings_are_plain_values(source.dataset)
+
+
+def load_completes_the_spec_and_changes_nothing_else(source: Source) -> str | None:
+    before, after = source.dataset.spec(), source.spec
+    known: dict[str, Any] = {"coordinates": before.coordinates, "coordinate_mean": (), "coordinate_std": ()}
+    if replace(after, **known) != replace(before, **known):
+        return f"load gave {after}; expected spec()'s {before} with coordinates and their statistics"
+    if strange := set(after.coordinates) - set(before.coordinates):
+        return f"load knows coordinates that spec() does not list: {sorted(c.name for c in strange)}"
+    counts = [len(part) for part in (after.coordinates, after.coordinate_mean, after.coordinate_std)]
+    return f"{counts} coordinates, means and standard deviations; expected as many" if len(set(counts)) > 1 else None
+
+
+def the_spec_fits_together(source: Source) -> str | None:
+    spec = source.spec
+    names = [c.name for c in spec.coordinates]
+    if spec.backbone not in BACKBONES:
+        return f"backbone {spec.backbone!r}; expected one of {', '.join(BACKBONES)}"
+    if len(set(names)) < len(names):
+        return "two coordinates have one name; expected each its own"
+    if any(c.axis not in ("x", "y") or not 0 <= c.object < len(spec.objects) for c in spec.coordinates):
+        return f"a coordinate's axis is not x or y, or its object is none of the {len(spec.objects)}"
+    if not 1 <= spec.training_window <= spec.clip_length:
+        return f"training_window {spec.training_window}; expected 1 to clip_length, which is {spec.clip_length}"
+    return None
+
+
+def facts_are_plain_values(source: Source) -> str | None:
+    try:
+        digest(source.splits.facts)
+    except (TypeError, ValueError) as error:
+        return f"facts hold what is no JSON value ({error}); expected numbers, texts, booleans, None, lists and dicts"
+    return None
+
+
+def clips_have_the_shape_that_the_spec_says(source: Source) -> str | None:
+    length = source.spec.clip_length
+    for name, clips in source.clips.items():
+        valid = getattr(source.splits, name).valid
+        if valid.ndim != 2 or valid.shape[1] != length or not valid.any():
+            return f"{name}.valid has shape {valid.shape}; expected [clips {length}], not all False"
+        if wrong := _wrong(clips, source.spec, (min(BATCH, len(valid)), length)):
+            return f"{name}.read: {wrong}"
+    return None
+
+
+def samples_have_the_shape_that_the_spec_says(source: Source) -> str | None:
+    train, window = source.splits.train, source.spec.training_window
+    if wrong := _wrong(source.sample(0), source.spec, (BATCH, window)):
+        return f"train.sample with a window of {window}: {wrong}"
+    single = jax.eval_shape(lambda data, key: train.sample(data, key, BATCH, 1), train.data, jax.random.key(0))
+    expected = (BATCH, 1, *source.spec.frame_shape)
+    if single.frames.shape == expected:
+        return None
+    return f"train.sample with a window of 1 gave frames of shape {single.frames.shape}; expected {expected}"
+
+
+def samples_depend_on_the_key_alone(source: Source) -> str | None:
+    train, window = source.splits.train, source.spec.training_window
+    sample = partial(train.sample, batch_size=BATCH, window=window)
+    first, again, other = (source.sample(key) for key in (0, 0, 1))
+    if not _equal(first, again) or outcome.draws_outside_jax(sample, train.data, jax.random.key(0)):
+        return "one key gives two samples; expected all randomness to come from `key`"
+    return "two keys give the same sample; expected draws at random" if _equal(first, other) else None
+
+
+def train_and_test_differ(source: Source) -> str | None:
+    train, test = (source.clips[name].frames[:1] for name in ("train", "test"))
+    return "clip 0 of test is clip 0 of train; expected clips kept apart" if np.array_equal(train, test) else None
+
+
+CHECKS: tuple[Check, ...] = (
+    settings_are_plain_values,
+    load_completes_the_spec_and_changes_nothing_else,
+    the_spec_fits_together,
+    facts_are_plain_values,
+    clips_have_the_shape_that_the_spec_says,
+    samples_have_the_shape_that_the_spec_says,
+    samples_depend_on_the_key_alone,
+    train_and_test_differ,
+)
+
+
+def _wrong(batch: Batch, spec: DatasetSpec, shape: tuple[int, int]) -> str | None:
+    """What does not fit in a batch of [b t]: frames and their range, actions, labels."""
+    low, high = spec.frame_range
+    arrays: dict[str, tuple[Any, tuple[int, ...], str, float, float]] = {}
+    arrays["frames"] = (batch.frames, spec.frame_shape, "float32", low, high)
+    if spec.num_actions:
+        arrays["actions"] = (batch.actions, (), "int32", 0, spec.num_actions - 1)
+    labels = batch.labels
+    if labels is None:
+        return f"no labels; expected coordinates [b t {len(spec.coordinates)}] beside the frames"
+    arrays["labels.coordinates"] = (labels.coordinates, (len(spec.coordinates),), "float32", -np.inf, np.inf)
+    if spec.has_masks:
+        arrays["labels.masks"] = (labels.masks, spec.frame_shape[:2], "int32", 0, len(spec.objects))
+    for name, (array, rest, kind, least, most) in arrays.items():
+        if wrong := _array_wrong(array, (*shape, *rest), kind, least, most):
+            return f"{name}: {wrong}"
+    return None
+
+
+def _array_wrong(array: Any, shape: tuple[int, ...], kind: str, least: float, most: float) -> str | None:
+    expected = f"expected {kind} {list(shape)} from {least} to {most}"
+    if array is None:
+        return f"missing; {expected}"
+    if array.shape != shape or np.dtype(array.dtype).kind not in {"float32": "f", "int32": "iu"}[kind]:
+        return f"{array.dtype} {list(array.shape)}; {expected}"
+    values = np.asarray(array)
+    if not np.isfinite(values).all() or values.min() < least or values.max() > most:
+        return f"values from {values.min()} to {values.max()}; {expected}"
+    return None
+
+
+def _equal(a: Batch, b: Batch) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))

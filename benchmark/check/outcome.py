@@ -1,0 +1,83 @@
+"""Asking a check, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from benchmark.plugins import place
+from benchmark.records import digest
+from benchmark.registry import configuration
+
+__all__ = [
+    "Check",
+    "Outcome",
+    "ask",
+    "draws_outside_jax",
+    "program",
+    "reason_or_none",
+    "settings_are_plain_values",
+    "title",
+]
+
+Check = Callable[[Any], str | None]
+"""Named for its claim; None, or what is wrong and what was expected."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A claim, and what is wrong with it if anything is."""
+
+    claim: str
+    wrong: str | None
+
+
+def ask(checks: Sequence[Check], subject: Any) -> list[Outcome]:
+    """Ask all in turn; an exception is what is wrong, with the line of one's own code that it came from."""
+    return [Outcome(title(check), _answer(check, subject)) for check in checks]
+
+
+def title(check: Check) -> str:
+    """The claim as a sentence."""
+    return check.__name__.replace("_", " ")
+
+
+def _answer(check: Check, subject: Any) -> str | None:
+    try:
+        return check(subject)
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        return f"it raises {type(error).__name__}: {reason} ({place(error)})"
+
+
+def settings_are_plain_values(plugin: Any) -> str | None:
+    """Of a configured method, data set or probe: its fields make a digest, the same for equal settings."""
+    try:
+        same = digest(configuration(plugin)) == digest(configuration(type(plugin)(**_fields(plugin))))
+    except (TypeError, ValueError) as error:
+        return f"a field is no JSON value ({error}); expected numbers, texts, booleans, None and tuples of these"
+    return None if same else "equal settings give different digests; fields must not change once they are set"
+
+
+def program(function: Callable[..., Any], *arguments: Any) -> str:
+    """The text of a function traced anew: constants drawn outside JAX are in it, arguments that it ignores are not."""
+    return jax.jit(lambda *traced: function(*traced)).lower(*arguments).as_text()
+
+
+def draws_outside_jax(function: Callable[..., Any], *arguments: Any) -> bool:
+    """Does tracing it twice give two programs? NumPy's or Python's random numbers are constants to JAX."""
+    return program(function, *arguments) != program(function, *arguments)
+
+
+def reason_or_none(given: Any) -> str | None:
+    """What is wrong with what `supports` gave."""
+    if given is None or (isinstance(given, str) and given.strip()):
+        return None
+    return f"supports gave {given!r}; expected None, or the reason why not as a text"
+
+
+def _fields(plugin: Any) -> dict[str, Any]:
+    return {name: value for name, value in configuration(plugin).items() if name != "version"}

@@ -1,0 +1,155 @@
+"""What any probe must keep. Each check takes a `Question`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import isfinite
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmark.check import outcome
+from benchmark.check.outcome import Check
+from benchmark.contracts import Probe, Split, Splits
+from benchmark.records import digest
+from benchmark.types import DatasetSpec, Float, Frozen, ProbeResult
+
+__all__ = ["CHECKS", "Question"]
+
+SLOT_SIZE = 4
+KEY = 0
+
+Spoil = Callable[[Frozen], Frozen]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A configured probe, and splits that are to be seen as random slots."""
+
+    probe: Probe
+    splits: Splits
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """Of the data."""
+        return self.splits.spec
+
+    @cached_property
+    def answer(self) -> ProbeResult:
+        """What the probe says of random slots with random masks and predictions."""
+        return self.ask()
+
+    def ask(self, key: int = KEY, change: Spoil = lambda frozen: frozen) -> ProbeResult:
+        """The probe's answer on these splits, changed."""
+        splits = (self.splits.probe, self.splits.val, self.splits.test)
+        frozen = [change(self._frozen(split, seed)) for seed, split in enumerate(splits)]
+        train, val, test = frozen
+        return self.probe(train, val, test, jax.random.key(key))
+
+    def _frozen(self, split: Split, seed: int) -> Frozen:
+        rng, (clips, length), k = np.random.default_rng(seed), split.valid.shape, self.spec.num_slots
+        labels = jax.tree.map(np.asarray, split.read(split.data, jnp.arange(clips)).labels)
+        height, width, _ = self.spec.frame_shape
+        masks = rng.exponential(size=(clips, length, k, height * width))
+        ahead = max(1, self.probe.horizon)
+        return Frozen(
+            slots=_normal(rng, clips, length, k, SLOT_SIZE),
+            labels=labels,
+            valid=split.valid,
+            spec=self.spec,
+            masks=(masks / masks.sum(2, keepdims=True)).astype(np.float32),
+            predicted=_normal(rng, clips, length, ahead, k, SLOT_SIZE),
+            context=1,
+            data=split.data,
+            read=split.read,
+        )
+
+
+def _normal(rng: np.random.Generator, *shape: int) -> Float[np.ndarray, ...]:
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def settings_are_plain_values(question: Question) -> str | None:
+    return outcome.settings_are_plain_values(question.probe)
+
+
+def supports_gives_a_reason_or_none(question: Question) -> str | None:
+    return outcome.reason_or_none(question.probe.supports(question.spec))
+
+
+def it_gives_metrics_with_numbers_or_none(question: Question) -> str | None:
+    if not isinstance(question.answer, ProbeResult):
+        return f"it gave a {type(question.answer).__name__}; expected benchmark.types.ProbeResult"
+    if not question.answer.metrics:
+        return "it gave no metric; expected at least one, None where it is undefined"
+    for row in question.answer.metrics:
+        if row.value is not None and not isfinite(row.value):
+            return f"{row.metric} of {row.target} is {row.value}; expected a finite number, or None where undefined"
+    return None
+
+
+def each_metric_has_one_value(question: Question) -> str | None:
+    counts = Counter((row.metric, row.target, row.split) for row in question.answer.metrics)
+    twice = [key for key, count in counts.items() if count > 1]
+    return f"{twice[0]} comes twice; expected one value a (metric, target, split)" if twice else None
+
+
+def notes_and_arrays_can_be_kept(question: Question) -> str | None:
+    try:
+        digest(question.answer.notes)
+    except (TypeError, ValueError) as error:
+        return f"notes hold what is no JSON value ({error}); expected numbers, texts, booleans, None, lists and dicts"
+    strange = [name for name, array in question.answer.arrays.items() if not isinstance(array, np.ndarray)]
+    return f"arrays[{strange[0]!r}] is no NumPy array" if strange else None
+
+
+def one_key_gives_one_answer(question: Question) -> str | None:
+    if _values(question.ask()) == _values(question.answer):
+        return None
+    return "asked twice with one key it gives other numbers; expected all randomness to come from `key`"
+
+
+def a_method_without_masks_or_predictions_gets_the_same_metrics(question: Question) -> str | None:
+    """Undefined ones are None, so that a table has a dash and not a hole."""
+    bare = question.ask(change=lambda frozen: replace(frozen, masks=None, predicted=None, context=0))
+    if missing := _values(question.answer).keys() - _values(bare).keys():
+        return f"without masks and predictions {sorted(missing)[0]} is left out; expected it as None"
+    return None
+
+
+def entries_that_do_not_count_change_nothing(question: Question) -> str | None:
+    """The last frame of every clip is marked as invalid; then its slots must not matter."""
+    plain, spoiled = (_values(question.ask(change=_last_invalid(value))) for value in (0.0, 9.0))
+    if plain == spoiled:
+        return None
+    changed = next(key for key in plain if plain[key] != spoiled.get(key))
+    return f"{changed} depends on slots where `valid` is False; expected such entries to be left out"
+
+
+def _last_invalid(value: float) -> Spoil:
+    def change(frozen: Frozen) -> Frozen:
+        valid, slots = frozen.valid.copy(), frozen.slots.copy()
+        valid[:, -1], slots[:, -1] = False, value
+        return replace(frozen, valid=valid, slots=slots)
+
+    return change
+
+
+def _values(result: ProbeResult) -> dict[tuple[str, str, str], float | None]:
+    return {(row.metric, row.target, row.split): row.value for row in result.metrics}
+
+
+CHECKS: tuple[Check, ...] = (
+    settings_are_plain_values,
+    supports_gives_a_reason_or_none,
+    it_gives_metrics_with_numbers_or_none,
+    each_metric_has_one_value,
+    notes_and_arrays_can_be_kept,
+    one_key_gives_one_answer,
+    a_method_without_masks_or_predictions_gets_the_same_metrics,
+    entries_that_do_not_count_change_nothing,
+)

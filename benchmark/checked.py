@@ -1,0 +1,71 @@
+"""The parts of a method, called; what they give back is what the contract says, or one line names their file.
+
+Only shapes and types are looked at, while a program is traced: it costs nothing when the program runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import jax
+import jax.numpy as jnp
+
+from benchmark.contracts import Method
+from benchmark.registry import source
+from benchmark.types import Array, Batch, Float, Int, Key, Slots
+
+__all__ = ["encode", "loss", "predict"]
+
+
+def loss(method: Method, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    """`method.loss`. Raises ValueError unless it gives a scalar and a dict of scalars."""
+    given = method.loss(model, batch, key)
+    expected = "the scalar to minimise and a dict of its named parts, which may be empty"
+    if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping)):
+        _refuse(method, "loss", _told(given), expected)
+    scalar, logs = given
+    if jnp.shape(scalar) != () or not jnp.issubdtype(jnp.result_type(scalar), jnp.floating):
+        _refuse(method, "loss", f"{_told(scalar)} to minimise", expected)
+    for name, value in logs.items():
+        if jnp.shape(value) != ():
+            _refuse(method, "loss", f"{_told(value)} as its part {name!r}", expected)
+    return scalar, dict(logs)
+
+
+def encode(method: Method, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:
+    """`method.encode`. Raises ValueError unless it gives Slots of [b t k d], with masks of [b t k n] if any."""
+    given = method.encode(model, frames)
+    b, t = frames.shape[:2]
+    if not isinstance(given, Slots):
+        _refuse(method, "encode", _told(given), "benchmark.types.Slots(slots)")
+    if given.slots.ndim != 4 or given.slots.shape[:2] != (b, t):
+        _refuse(method, "encode", f"slots of shape {given.slots.shape}", f"[b t k d] with b = {b}, t = {t}")
+    k = given.slots.shape[2]
+    if given.masks is not None and (given.masks.ndim != 4 or given.masks.shape[:3] != (b, t, k)):
+        expected = f"[b t k n] with b = {b}, t = {t}, k = {k}"
+        _refuse(method, "encode", f"masks of shape {given.masks.shape}", expected)
+    return given
+
+
+def predict(
+    method: Method, model: Any, slots: Float[Array, "b t k d"], actions: Int[Array, "b t"] | None, steps: int
+) -> Float[Array, "b t j k d"]:
+    """`method.predict`. Raises ValueError unless it gives [b t j k d] with j = steps."""
+    given = method.predict(model, slots, actions, steps)
+    b, t, k, d = slots.shape
+    if jnp.shape(given) != (b, t, steps, k, d):
+        expected = f"[b t j k d] with b = {b}, t = {t}, j = {steps}, k = {k}, d = {d}"
+        _refuse(method, "predict", _told(given), expected)
+    return given
+
+
+def _refuse(method: Method, part: str, given: str, expected: str) -> NoReturn:
+    raise ValueError(f"{source(type(method))}: {part} gave {given}; expected {expected}")
+
+
+def _told(given: Any) -> str:
+    """What something is, in a few words."""
+    if isinstance(given, jax.Array | jax.core.Tracer):
+        return f"an array of shape {given.shape}"
+    return f"a {type(given).__name__} of {len(given)}" if isinstance(given, tuple) else f"a {type(given).__name__}"
