@@ -115,6 +115,9 @@ LONG_DECODERS = {
     "val_frames": 1024,
 }
 
+CSWM_OWN: dict[str, Any] = {"slot_size": None, "learning_rate": 5e-4}
+"""C-SWM's settings on its own ground; its defaults are those of SCN's comparison."""
+
 GRIDWORLD_BUDGETS = {
     "smoke": Budget(
         Training(steps=6, frames_per_step=16 * 8),
@@ -176,8 +179,8 @@ SUITES: dict[str, Suite] = {
     "worlds": Suite(
         about="shapes, cubes, three_body: Hits@1 and MRR of predicted states, positions (Kipf et al. 2020)",
         datasets=("shapes", "cubes", "three_body"),
-        probes=("ranking", "linear", "masks", "colour-kmeans"),
-        methods={"cswm": {"slot_size": None, "learning_rate": 5e-4}},
+        probes=("ranking", "linear", "masks", "colour-kmeans", "diagnostics"),
+        methods={"cswm": CSWM_OWN, "cswm-episode": CSWM_OWN},
         budgets={
             "smoke": Budget(
                 Training(steps=6, frames_per_step=48),
@@ -187,7 +190,7 @@ SUITES: dict[str, Suite] = {
             ),
             "quick": Budget(
                 Training(steps=400, frames_per_step=128),
-                special={"shapes": Training(steps=4_000, frames_per_step=512)},
+                special={"shapes": Training(steps=1_500, frames_per_step=256)},
                 datasets={"*": {"train_size": 1_000, "probe_size": 500, "val_size": 100, "test_size": 1_000}},
             ),
             # 100 epochs in batches of 1,024 pairs: of 100,000 on the grid, of 55,000 in three_body.

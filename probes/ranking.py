@@ -35,8 +35,8 @@ class Ranking(Probe):
 
     One scene a test clip, `num_clips` of them at most, all predicted from the same frame: the last from which 10 steps
     fit into a clip. Undefined for a method that does not predict, or needs more frames before that one. At chance
-    Hits@1 is 1 / n; the notes hold n. `embedding_variance` is that of the true states 1 step ahead, mean over the
-    elements of all slots: near 0, the encoder has collapsed.
+    Hits@1 is 1 / n; the notes hold n. `embedding_variance` is that of all test frames, mean over the elements of all
+    slots, for every method: near 0, the encoder has collapsed.
     """
 
     horizon: ClassVar[int] = max(STEPS)
@@ -53,15 +53,16 @@ class Ranking(Probe):
     def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
         """Reads `test` only; nothing is fitted and nothing is drawn."""
         now = test.slots.shape[1] - 1 - self.horizon
+        spread = Metric("embedding_variance", "s", _variance(test), higher_is_better=None)
         if test.predicted is None or test.context - 1 > now:
             undefined = [Metric(name, f"p{step}", None) for step in STEPS for name in ("hits_at_1", "mrr")]
             reason = "the method does not predict" if test.predicted is None else f"it needs {test.context} frames"
-            return ProbeResult(tuple(undefined), notes={"undefined": reason})
+            return ProbeResult((*undefined, spread), notes={"undefined": reason})
         found = {step: scenes(test, now, step, self.num_clips) for step in STEPS}
         metrics = [metric for step, those in found.items() for metric in _metrics(step, those)]
-        spread = float(found[1].truth.var(0).mean()) if len(found[1].truth) else None
-        metrics.append(Metric("embedding_variance", "s", spread, higher_is_better=None))
-        return ProbeResult(tuple(metrics), notes={"n": {f"p{step}": len(those.truth) for step, those in found.items()}})
+        return ProbeResult(
+            (*metrics, spread), notes={"n": {f"p{step}": len(those.truth) for step, those in found.items()}}
+        )
 
 
 class Scenes(NamedTuple):
@@ -95,6 +96,11 @@ def ranks(truth: Float[np.ndarray, "n f"], predicted: Float[np.ndarray, "n f"]) 
         nearer, tied = (distances < own).sum(1), (distances == own).sum(1)
         found.append(nearer + (tied + 1) / 2)
     return np.concatenate(found)
+
+
+def _variance(test: Frozen) -> float | None:
+    slots = test.slots[test.valid]
+    return float(slots.var(0, dtype=np.float64).mean()) if len(slots) else None
 
 
 def _metrics(step: int, those: Scenes) -> list[Metric]:

@@ -22,7 +22,7 @@ def splits(request):
 
 @pytest.fixture(scope="module")
 def batch(splits):
-    return jax.tree.map(np.asarray, splits.train.read(splits.train.data, jnp.arange(30)))
+    return jax.tree.map(np.asarray, jax.jit(splits.train.read)(splits.train.data, jnp.arange(30)))
 
 
 def places(coordinates: np.ndarray) -> np.ndarray:
@@ -125,8 +125,10 @@ def test_blocks_that_are_equally_near_do_not_meet():
 
 
 def test_windows_are_consecutive_frames_of_an_episode_with_their_actions(splits):
-    window = jax.tree.map(np.asarray, splits.train.sample(splits.train.data, jax.random.key(0), 200, 3))
-    episodes = jax.tree.map(np.asarray, splits.train.read(splits.train.data, jnp.arange(30)))
+    window = jax.tree.map(
+        np.asarray, jax.jit(lambda data: splits.train.sample(data, jax.random.key(0), 200, 3))(splits.train.data)
+    )
+    episodes = jax.tree.map(np.asarray, jax.jit(splits.train.read)(splits.train.data, jnp.arange(30)))
     known = {
         episodes.labels.coordinates[i, t : t + 3].tobytes() + episodes.actions[i, t : t + 3].tobytes(): t
         for i, t in np.ndindex(30, 19)

@@ -18,7 +18,7 @@ def splits():
 
 @pytest.fixture(scope="module")
 def batch(splits):
-    return jax.tree.map(np.asarray, splits.train.read(splits.train.data, jnp.arange(60)))
+    return jax.tree.map(np.asarray, jax.jit(splits.train.read)(splits.train.data, jnp.arange(60)))
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,7 @@ def test_frames_and_masks_show_discs_where_the_bodies_are(batch):
         inside = [np.hypot(column - x, row - y) < RADIUS for x, y in centres]
         expected = np.max([(j + 1) * disc for j, disc in enumerate(inside)], axis=0)
         np.testing.assert_array_equal(batch.labels.masks[clip, t], expected)
+    assert (batch.frames.min(), batch.frames.max()) == ThreeBody().spec().frame_range
     np.testing.assert_array_equal(batch.frames[..., 3:].max(-1) == 0, batch.labels.masks == 0)
 
 
