@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GUIDE = (ROOT / "docs" / "add-a-method.md").read_text()
 FILES = dict(re.findall(r"^`(\w+\.py)`:\n\n```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL))
 FOLDERS = {"nearness.py": "methods", "drift.py": "datasets", "restlessness.py": "probes"}
-ASKED = ["--methods", "nearness", "--datasets", "drift", "--suite", "atari", "--budget", "smoke", "--set", "training.steps=2"]
+ASKED = ["--methods", "nearness", "--datasets", "drift", "--budget", "smoke", "--set", "training.steps=2"]
 
 
 def run(repository: Path, where: Path, *arguments: str) -> str:
