@@ -1,6 +1,7 @@
 """Checks every annotated array shape of the project while the tests run, and keeps JAX and the cache away from home."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ install_import_hook(["benchmark", "methods", "datasets", "probes"], "shapes.chec
 
 import tiny  # noqa: E402, F401  registers the small data set, with the hook in place
 
-from benchmark.command import load_plugins  # noqa: E402
+from benchmark import plugins  # noqa: E402
+from benchmark.registry import datasets, methods, probes  # noqa: E402
 
-load_plugins()
+plugins.load_plugins()
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +27,12 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _private_cache(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLOTBENCH_CACHE", str(session_cache))
+
+
+@pytest.fixture
+def registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers, and the folders that it imports from, are forgotten after it."""
+    for registry in (methods, datasets, probes):
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    monkeypatch.setattr(plugins, "_loaded", set())
+    monkeypatch.setattr(sys, "path", list(sys.path))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from benchmark import freeze, parameters, plan
+from benchmark import parameters, plan
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.contracts import Method
 from benchmark.errors import UserError
@@ -20,7 +20,6 @@ from benchmark.progress import Remaining, duration
 from benchmark.registry import Registry, methods
 from benchmark.runner import make_program, on_device, save_arrays
 from benchmark.suites import SUITES, paper_share
-from benchmark.types import Batch
 from datasets.atari_shards import _aligned_frames
 
 
@@ -87,15 +86,7 @@ def test_freezing_gives_every_frame_once_in_order(run):
         frames = splits.test.read(splits.test.data, jnp.array([clip])).frames
         expected = run.method.encode(model, frames).slots[0]
         np.testing.assert_allclose(frozen.slots[clip], expected, rtol=1e-3, atol=1e-4)
-    np.testing.assert_array_equal(frozen.labels.coordinates, splits.test.data["coordinates"])
-
-
-def test_a_representation_of_the_wrong_shape_is_named():
-    batch = Batch(jnp.zeros((5, 4, 2, 2, 3)))
-    freeze.check_shape((5, 4, 3, 32), batch)
-    for wrong in ((20, 3, 32), (4, 5, 3, 32)):
-        with pytest.raises(ValueError, match=r"expected \[b t k d\] with b = 5, t = 4"):
-            freeze.check_shape(wrong, batch)
+    np.testing.assert_array_equal(frozen.labels.coordinates, splits.test.data["labels"].coordinates)
 
 
 def test_slots_that_are_not_finite_are_refused(run):

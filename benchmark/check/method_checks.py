@@ -11,7 +11,7 @@ from flax import nnx
 
 from benchmark.check import outcome
 from benchmark.check.outcome import Check
-from benchmark.check.trial import Trial
+from benchmark.check.trial import Trial, compiled
 from benchmark.contracts import Method
 from benchmark.types import Array, Key
 
@@ -132,8 +132,8 @@ def seeds_reproduce_and_differ(trial: Trial) -> str | None:
 
 def seeds_side_by_side_equal_seeds_one_by_one(trial: Trial) -> str | None:
     """One program for several seeds (vmap) computes what a program a seed does, to rounding."""
-    stacked = jax.jit(lambda *states: jax.tree.map(lambda *leaves: jnp.stack(leaves), *states))(*trial.models[1])
-    together = jax.jit(jax.vmap(trial.gradients, in_axes=(0, None)))(stacked, trial.seen)
+    stacked = compiled(lambda *states: jax.tree.map(lambda *leaves: jnp.stack(leaves), *states))(*trial.models[1])
+    together = compiled(jax.vmap(trial.gradients, in_axes=(0, None)))(stacked, trial.seen)
     for seed, state in enumerate(trial.models[1]):
         alone, _, _ = trial.step(state, trial.averages, trial.seen)
         gap = _gap(jax.tree.map(lambda leaf, seed=seed: leaf[seed], together), alone)
@@ -204,7 +204,7 @@ def predict_uses_the_slots_up_to_its_frame(trial: Trial) -> str | None:
 
 def decode_gives_frames_and_masks(trial: Trial) -> str | None:
     slots = trial.slots.slots[:, 0]
-    decoded = jax.jit(lambda slots: trial.method.decode(trial.model(trial.state), slots))(slots)
+    decoded = compiled(lambda slots: trial.method.decode(trial.model(trial.state), slots))(slots)
     (b, k), (h, w, c) = slots.shape[:2], trial.spec.frame_shape
     expected = {"frames": (b, h, w, c), "masks": (b, k, h, w), "paintings": (b, k, h, w, c)}
     for name, shape in expected.items():

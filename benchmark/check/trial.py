@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -14,13 +14,16 @@ from flax import nnx
 
 from benchmark import checked
 from benchmark.contracts import Method, Splits
-from benchmark.training import adam, initialiser, split
+from benchmark.training import adam, split
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
 
-__all__ = ["STEPS", "Trial"]
+__all__ = ["Trial", "compiled"]
 
 BATCH = 4
 STEPS = 20
+
+compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+"""Checks run for milliseconds; compiling takes seconds, and without optimising half of that."""
 
 State = tuple[Any, Any]
 """Parameters, and what else a model carries."""
@@ -47,7 +50,7 @@ class Trial:
     def batch(self) -> Batch:
         """BATCH training samples with their labels."""
         train, window = self.splits.train, self.method.window(self.spec)
-        return jax.jit(train.sample, static_argnums=(2, 3))(train.data, jax.random.key(1), BATCH, window)
+        return compiled(train.sample, static_argnums=(2, 3))(train.data, jax.random.key(1), BATCH, window)
 
     @property
     def seen(self) -> Batch:
@@ -66,7 +69,7 @@ class Trial:
 
     def _read(self, first: int) -> Batch:
         test = self.splits.test
-        return jax.tree.map(np.asarray, jax.jit(test.read)(test.data, np.arange(first, first + 2)))
+        return jax.tree.map(np.asarray, compiled(test.read)(test.data, np.arange(first, first + 2)))
 
     def build(self, key: Key) -> nnx.Module:
         """The method's model, initialised."""
@@ -75,9 +78,9 @@ class Trial:
     @cached_property
     def models(self) -> tuple[Any, tuple[State, State]]:
         """The structure, and the initial states of two seeds."""
-        initialise = initialiser(lambda rngs: self.method.build(self.spec, rngs))
-        (graph, *first), (_, *second) = (split(initialise(jax.random.key(seed))) for seed in (0, 1))
-        return graph, ((first[0], first[1]), (second[0], second[1]))
+        model = nnx.eval_shape(lambda: self.build(jax.random.key(0)))
+        initialise = compiled(lambda key: split(self.build(key))[1:])
+        return split(model)[0], (initialise(jax.random.key(0)), initialise(jax.random.key(1)))
 
     @property
     def state(self) -> State:
@@ -117,7 +120,7 @@ class Trial:
     @cached_property
     def averages(self) -> Any:
         """The optimiser's, before the first step."""
-        return jax.jit(self._optimizer.init)(self.state[0])
+        return compiled(self._optimizer.init)(self.state[0])
 
     @property
     def _optimizer(self) -> optax.GradientTransformation:
@@ -132,7 +135,7 @@ class Trial:
             changes, averages = self._optimizer.update(given[1], averages, state[0])
             return given, optax.apply_updates(state[0], changes), averages
 
-        return jax.jit(step)
+        return compiled(step)
 
     def encode_with(self, state: State, frames: Float[Array, "b t h w c"]) -> Slots:
         """The method's `encode`."""
@@ -141,8 +144,8 @@ class Trial:
     @cached_property
     def encode(self) -> Callable[[State, Any], Slots]:
         """The same, compiled; gives NumPy arrays."""
-        compiled = jax.jit(self.encode_with)
-        return lambda state, frames: jax.tree.map(np.asarray, compiled(state, frames))
+        encode = compiled(self.encode_with)
+        return lambda state, frames: jax.tree.map(np.asarray, encode(state, frames))
 
     @cached_property
     def slots(self) -> Slots:
@@ -156,5 +159,5 @@ class Trial:
         def predict(slots: Array, actions: Array | None) -> Array:
             return checked.predict(self.method, self.model(self.state), slots, actions, 2)
 
-        compiled = jax.jit(predict)
-        return lambda slots, actions: np.asarray(compiled(slots, actions))
+        program = compiled(predict)
+        return lambda slots, actions: np.asarray(program(slots, actions))

@@ -1,0 +1,400 @@
+"""Every check of `python -m benchmark.check` finds what it is there to find."""
+
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from benchmark import checked
+from benchmark.check import dataset_checks, method_checks, probe_checks
+from benchmark.check.__main__ import main
+from benchmark.check.ground import ground
+from benchmark.check.outcome import ask
+from benchmark.check.trial import Trial
+from benchmark.contracts import Dataset, Method, Probe
+from benchmark.registry import datasets, methods
+from benchmark.types import Batch, Coordinate, DatasetSpec, Metric, ProbeResult, Slots
+
+SPEC = DatasetSpec(
+    name="dots",
+    frame_shape=(4, 4, 3),
+    frame_range=(-1.0, 1.0),
+    num_slots=2,
+    objects=("a", "b"),
+    backbone="pixelwise",
+    clip_length=3,
+    training_window=3,
+    num_actions=2,
+    coordinates=tuple(Coordinate(f"{o}_{axis}", i, axis) for i, o in enumerate("ab") for axis in "xy"),
+    has_masks=True,
+)
+DATA = ground(SPEC)
+
+
+class Model(nnx.Module):
+    def __init__(self, rngs):
+        self.linear = nnx.Linear(48, 6, rngs=rngs)
+        self.gain = nnx.Param(jnp.ones(3))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sound(Method):
+    """Predicts its own next slots; keeps all that it must."""
+
+    context = 1
+
+    def window(self, spec):
+        return 2
+
+    def build(self, spec, rngs):
+        return Model(rngs)
+
+    def loss(self, model, batch, key):
+        slots = self.encode(model, batch.frames).slots
+        loss = jnp.square(slots[:, 1] - self.forward(slots[:, 0])).mean()
+        return loss, {"error": loss}
+
+    def forward(self, slots):
+        return 0.5 * slots
+
+    def encode(self, model, frames):
+        slots = model.linear(frames.reshape(*frames.shape[:2], -1)).reshape(*frames.shape[:2], 2, 3) * model.gain
+        return Slots(slots, jax.nn.softmax(slots, axis=2))
+
+    def predict(self, model, slots, actions, steps):
+        return jnp.stack([self.forward(slots)] * steps, axis=2)
+
+
+def wrong_with(method):
+    """The claims that do not hold, and why."""
+    outcomes = ask(method_checks.checks(type(method)), Trial(method, DATA))
+    return {outcome.claim: outcome.wrong for outcome in outcomes if outcome.wrong}
+
+
+def test_a_sound_method_passes_all():
+    assert wrong_with(Sound()) == {}
+
+
+class Drawn(Sound):
+    def encode(self, model, frames):
+        return Slots(super().encode(model, frames).slots + np.random.normal())
+
+
+class Later(Sound):
+    def encode(self, model, frames):
+        return Slots(super().encode(model, frames[:, ::-1]).slots)
+
+
+class Neighbours(Sound):
+    def encode(self, model, frames):
+        return super().encode(model, frames - frames.mean(0))
+
+
+class Blind(Sound):
+    def encode(self, model, frames):
+        return super().encode(model, jnp.zeros_like(frames))
+
+
+class ThreeSlots(Sound):
+    def encode(self, model, frames):
+        slots = super().encode(model, frames).slots
+        return Slots(jnp.concatenate([slots, slots[:, :, :1]], axis=2))
+
+
+class Flat(Sound):
+    def encode(self, model, frames):
+        return Slots(super().encode(model, frames).slots.reshape(-1, 6))
+
+
+class Bare(Sound):
+    def encode(self, model, frames):
+        return super().encode(model, frames).slots
+
+
+class LooseMasks(Sound):
+    def encode(self, model, frames):
+        slots, masks = super().encode(model, frames)
+        return Slots(slots, 2 * masks)
+
+
+class Stopped(Sound):
+    def loss(self, model, batch, key):
+        model.gain[...] = jax.lax.stop_gradient(model.gain[...])
+        return super().loss(model, batch, key)
+
+
+class Detached(Sound):
+    def loss(self, model, batch, key):
+        return jnp.square(batch.frames).mean(), {}
+
+
+class Endless(Sound):
+    def loss(self, model, batch, key):
+        loss, logs = super().loss(model, batch, key)
+        return loss / 0, logs
+
+
+class NoLogs(Sound):
+    def loss(self, model, batch, key):
+        return super().loss(model, batch, key)[0]
+
+
+class Vector(Sound):
+    def loss(self, model, batch, key):
+        loss, logs = super().loss(model, batch, key)
+        return jnp.stack([loss, loss]), logs
+
+
+class Peeking(Sound):
+    def loss(self, model, batch, key):
+        loss, logs = super().loss(model, batch, key)
+        return loss if batch.labels is None else loss + batch.labels.coordinates.mean(), logs
+
+
+class DrawnModel(Sound):
+    def build(self, spec, rngs):
+        model = Model(rngs)
+        model.gain[...] = model.gain[...] * np.random.normal()
+        return model
+
+
+class OneSeed(Sound):
+    def build(self, spec, rngs):
+        return Model(nnx.Rngs(0))
+
+
+class Short(Sound):
+    def predict(self, model, slots, actions, steps):
+        return super().predict(model, slots, actions, steps)[:, :-1]
+
+
+class Foreseeing(Sound):
+    def predict(self, model, slots, actions, steps):
+        return super().predict(model, slots[:, ::-1], actions, steps)
+
+
+class Ravenous(Sound):
+    def window(self, spec):
+        return 9
+
+
+class Wordless(Sound):
+    def supports(self, spec):
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(Sound):
+    activation: object = jnp.tanh
+
+
+@pytest.mark.parametrize(
+    ("method", "claim", "message"),
+    [
+        (Drawn, "encode is deterministic", "expected no randomness"),
+        (Later, "encode uses no later frame", "expected frame t to use frames up to t only"),
+        (Neighbours, "encode sees each clip by itself", "depend on the other clips"),
+        (Blind, "encode depends on the frame", "frame 0 does not change its slots"),
+        (ThreeSlots, "encode gives finite slots in the declared number", "gave 3 slots a frame; expected 2"),
+        (Flat, "encode is deterministic", "test_check.py: encode gave slots of shape (6, 6); expected [b t k d]"),
+        (Bare, "encode is deterministic", "encode gave an array of shape (2, 3, 2, 3); expected benchmark.types.Slots"),
+        (LooseMasks, "masks sum to 1 over slots", "sum to 2 up to 2 over slots; expected 1"),
+        (Stopped, "gradients reach the encoder", "no gradient reaches gain"),
+        (Detached, "gradients reach the encoder", "none of the encoder's 3 parameters gets a gradient"),
+        (Detached, "training lowers the loss on a fixed batch", "expected less"),
+        (Endless, "the loss is a finite scalar with named parts", "the loss is inf; expected finite"),
+        (NoLogs, "the loss is a finite scalar with named parts", "test_check.py: loss gave an array of shape ()"),
+        (Vector, "the loss is a finite scalar with named parts", "loss gave an array of shape (2,) to minimise"),
+        (Peeking, "the loss reads no labels", "`reads_labels = True`"),
+        (DrawnModel, "seeds reproduce and differ", "expected all randomness to come from `rngs`"),
+        (OneSeed, "seeds reproduce and differ", "two seeds give equal parameters"),
+        (Short, "predict uses the slots up to its frame", "expected [b t j k d] with b = 2, t = 3, j = 2"),
+        (Foreseeing, "predict uses the slots up to its frame", "depends on slots of later frames"),
+        (Ravenous, "a training sample fits a clip", "window gave 9; expected a whole number of frames from 1 to 3"),
+        (Wordless, "supports gives a reason or none", "supports gave False; expected None, or the reason"),
+        (Setting, "settings are plain values", "a field is no JSON value"),
+    ],
+)
+def test_a_broken_rule_is_found(method, claim, message):
+    check = {check.__name__.replace("_", " "): check for check in method_checks.checks(method)}[claim]
+    (outcome,) = ask([check], Trial(method(), DATA))
+    assert message in (outcome.wrong or "nothing")
+
+
+def test_an_exception_in_a_method_is_told_with_its_line():
+    class Raising(Sound):
+        def loss(self, model, batch, key):
+            raise KeyError("the slots fell over")
+
+    (outcome,) = ask([method_checks.the_loss_is_a_finite_scalar_with_named_parts], Trial(Raising(), DATA))
+    assert outcome.wrong.startswith("it raises KeyError: 'the slots fell over' (")
+    assert "test_check.py, line " in outcome.wrong
+
+
+def test_a_method_that_keeps_the_shapes_is_let_through():
+    frames = jnp.zeros((5, 4, 4, 4, 3))
+    model = Model(nnx.Rngs(0))
+    assert checked.encode(Sound(), model, frames).slots.shape == (5, 4, 2, 3)
+    with pytest.raises(ValueError, match=r"test_check\.py: encode gave .*expected \[b t k d\] with b = 5, t = 4"):
+        checked.encode(Flat(), model, frames)
+    with pytest.raises(ValueError, match="'part'"):
+        parts = jnp.zeros(3)
+        checked.loss(replace_loss(lambda: (jnp.zeros(()), {"part": parts})), model, Batch(frames), None)
+
+
+def replace_loss(gives):
+    return type("Given", (Sound,), {"loss": lambda self, model, batch, key: gives()})()
+
+
+def test_the_ground_is_like_the_data_set_it_resembles_and_small():
+    spec = datasets.create("pong").spec()
+    made = ground(spec, clips=2)
+    assert made.spec.frame_shape == (105, 80, 3) and made.spec.objects == spec.objects
+    batch = made.test.read(made.test.data, jnp.arange(2))
+    assert batch.labels.coordinates.shape == (2, spec.clip_length, len(spec.coordinates))
+    assert batch.labels.masks is None and batch.actions.max() < spec.num_actions
+
+
+def test_the_grounds_labels_say_where_the_squares_are():
+    batch = DATA.test.read(DATA.test.data, jnp.arange(6))
+    x, y = np.moveaxis(np.asarray(batch.labels.coordinates, int)[..., 2:], -1, 0)
+    masks, frames = np.asarray(batch.labels.masks), np.asarray(batch.frames)
+    for index in np.ndindex(*x.shape):
+        assert masks[index][y[index], x[index]] == 2  # the last object is in front
+    assert (frames[masks == 0] == -1).all() and (frames[masks > 0] > -1).any(-1).all()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dots(Dataset):
+    def spec(self):
+        return SPEC
+
+    def load(self, cache, report):
+        return DATA
+
+
+def dataset_wrong_with(splits):
+    outcomes = ask(dataset_checks.CHECKS, dataset_checks.Source(Dots(), splits))
+    return {outcome.claim: outcome.wrong for outcome in outcomes if outcome.wrong}
+
+
+def with_train(**methods_):
+    train = type("Changed", (type(DATA.train),), methods_)
+    changed = object.__new__(train)
+    changed.__dict__.update(vars(DATA.train))
+    return replace(DATA, train=changed)
+
+
+def beside(part, change):
+    """Splits whose training clips have one part of the batch changed."""
+
+    def read(self, data, clips):
+        batch = DATA.train.read(data, clips)
+        return batch._replace(**{part: change(getattr(batch, part))})
+
+    return with_train(read=read)
+
+
+def test_a_sound_data_set_passes_all():
+    assert dataset_wrong_with(DATA) == {}
+
+
+@pytest.mark.parametrize(
+    ("splits", "claim", "message"),
+    [
+        (beside("frames", lambda f: f * 2), "clips have the shape", "train.read: frames: values from -2"),
+        (beside("frames", lambda f: f[..., 0]), "clips have the shape", "expected float32 [3, 3, 4, 4, 3]"),
+        (beside("actions", lambda a: None), "clips have the shape", "actions: missing"),
+        (beside("actions", lambda a: a + 2), "clips have the shape", "expected int32 [3, 3] from 0 to 1"),
+        (beside("labels", lambda a: None), "clips have the shape", "no labels"),
+        (beside("labels", lambda a: a._replace(masks=a.masks + 1)), "clips have the shape", "labels.masks: values"),
+        (replace(DATA, test=DATA.train), "train and test differ", "clip 0 of test is clip 0 of train"),
+        (replace(DATA, facts={"when": {1}}), "facts are plain", "no JSON value"),
+        (replace(DATA, spec=replace(DATA.spec, num_slots=3)), "load completes the spec", "expected spec()'s"),
+        (replace(DATA, spec=replace(DATA.spec, coordinate_std=())), "load completes the spec", "expected as many"),
+    ],
+)
+def test_a_data_set_that_breaks_a_rule_is_found(splits, claim, message):
+    (wrong,) = [wrong for name, wrong in dataset_wrong_with(splits).items() if name.startswith(claim)]
+    assert message in wrong
+
+
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        (lambda self, data, key, n, w: DATA.train.sample(data, jax.random.key(0), n, w), "the same sample"),
+        (
+            lambda self, data, key, n, w: DATA.train.sample(
+                data, jax.random.fold_in(key, np.random.randint(2**30)), n, w
+            ),
+            "one key gives two samples",
+        ),
+    ],
+)
+def test_samples_must_depend_on_the_key_alone(sample, message):
+    assert message in dataset_wrong_with(with_train(sample=sample))["samples depend on the key alone"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean(Probe):
+    """The mean of the slots that count."""
+
+    fault: str = ""
+
+    def __call__(self, train, val, test, key):
+        slots = test.slots if self.fault == "all" else test.slots[test.valid]
+        value = float(slots.mean()) + (np.random.normal() if self.fault == "drawn" else 0)
+        rows = [Metric("mean", "all", float("nan") if self.fault == "nan" else value)]
+        rows += rows if self.fault == "twice" else []
+        if self.fault != "hole" or test.masks is not None:
+            rows.append(Metric("masks", "all", None))
+        return ProbeResult(tuple(rows), notes={"n": np.arange(3)} if self.fault == "notes" else {})
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("", None),
+        ("all", "depends on slots where `valid` is False"),
+        ("drawn", "asked twice with one key"),
+        ("nan", "mean of all is nan; expected a finite number, or None"),
+        ("twice", "comes twice"),
+        ("hole", "is left out; expected it as None"),
+        ("notes", "notes hold what is no JSON value"),
+    ],
+)
+def test_a_probe_that_breaks_a_rule_is_found(fault, message):
+    outcomes = ask(probe_checks.CHECKS, probe_checks.Question(Mean(fault=fault), DATA))
+    wrong = [outcome.wrong for outcome in outcomes if outcome.wrong]
+    assert (not wrong) if message is None else any(message in text for text in wrong)
+
+
+def test_the_command_says_what_holds_and_what_does_not(capsys, monkeypatch):
+    monkeypatch.setitem(methods._entries, "loose", (LooseMasks, {}))
+    monkeypatch.setitem(methods._entries, "sound", (Sound, {}))
+    monkeypatch.setitem(datasets._entries, "dots", (Dots, {}))
+    assert main(["sound", "--datasets", "dots"]) == 0
+    told = capsys.readouterr().out
+    assert "WRONG" not in told and "test_check.py), on data like dots" in told
+    assert main(["loose", "--datasets", "dots"]) == 1
+    (wrong,) = [line for line in capsys.readouterr().out.splitlines() if "WRONG" in line]
+    assert wrong.strip() == "WRONG  masks sum to 1 over slots: the masks of encode sum to 2 up to 2 over slots; " + (
+        "expected 1, and none below 0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["scnn"], "unknown method, data set or probe 'scnn'; did you mean 'scn'?"),
+        (["scn", "--datasets", "pongg"], "did you mean 'pong'?"),
+        (["reconstruction", "--datasets", "pong"], "'reconstruction' does not support data set 'pong': decodes every"),
+        (["scn", "--plugin", "nowhere.py"], "there is no such file"),
+    ],
+)
+def test_a_mistake_in_the_command_is_one_line_and_exit_code_2(capsys, arguments, message):
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err

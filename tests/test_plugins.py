@@ -1,0 +1,155 @@
+"""A user's own files: loaded from anywhere, and one line for each mistake in them."""
+
+import hashlib
+
+import pytest
+
+from benchmark.command import main
+from benchmark.errors import UserError
+from benchmark.plugins import load_plugins
+from benchmark.registry import code, methods, probes
+
+VARIANT = """
+from benchmark.registry import methods
+methods.register("{name}", diversity_weight=0.25)(methods.entry("scn")[0])
+"""
+
+CLASS = """
+from dataclasses import dataclass
+from benchmark.contracts import Method, Probe
+from benchmark.registry import methods, probes
+scn = methods.entry("scn")[0]
+
+{body}
+"""
+
+pytestmark = pytest.mark.usefixtures("registries")
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Writes a file into an empty folder, which is the working folder, and returns its path."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text, name="mine.py"):
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return write
+
+
+def test_a_file_is_loaded_by_its_path_once(write):
+    path = write(VARIANT.format(name="mine"))
+    load_plugins([str(path)])
+    load_plugins([str(path)])
+    assert methods.create("mine").diversity_weight == 0.25
+
+
+def test_a_module_is_loaded_by_its_name_from_the_working_folder(write):
+    write(VARIANT.format(name="mine"), "a_module_of_mine.py")
+    load_plugins(["a_module_of_mine"])
+    assert "mine" in methods
+
+
+def test_a_file_may_import_what_lies_beside_it(write):
+    write("WEIGHT = 0.25", "what_lies_beside.py")
+    load_plugins([str(write("import what_lies_beside\n" + VARIANT.format(name="mine")))])
+    assert "mine" in methods
+
+
+def test_two_files_of_one_name_are_two_plugins(write, tmp_path):
+    (tmp_path / "other").mkdir()
+    paths = [write(VARIANT.format(name=name), path) for name, path in (("a", "mine.py"), ("b", "other/mine.py"))]
+    load_plugins(map(str, paths))
+    assert {"a", "b"} <= set(methods)
+
+
+def test_what_is_recorded_of_the_code_is_the_file_as_it_was_imported(write):
+    text = CLASS.format(body="@methods.register('mine')\n@dataclass(frozen=True, kw_only=True)\nclass Mine(scn): pass")
+    path = write(text)
+    load_plugins([str(path)])
+    path.write_text(text + "# edited while it runs")
+    assert code(methods.entry("mine")[0]) == {"file": "mine.py", "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    assert code(methods.entry("scn")[0])["file"] == "methods/scn.py"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import there_is_no_such_module", "mine.py, line 1: ModuleNotFoundError: No module named 'there_is"),
+        ("\ndef f(:", "mine.py, line 2: SyntaxError"),
+        ("x = 1\n\nint('many')", "mine.py, line 3: ValueError: invalid literal"),
+        ("exit(1)", "mine.py, line 1: SystemExit"),
+        ("x = 1", "mine.py registers no method, data set or probe; docs/add-a-method.md"),
+        (VARIANT.format(name="scn"), "scn.py: the name is already taken by"),
+        (VARIANT.format(name="all"), "'all'; choose another"),
+        (VARIANT.format(name="a/b"), "a name is made of letters"),
+        (VARIANT.format(name="mine").replace("diversity_weight", "weight"), "sets weight, but its fields are"),
+        (CLASS.format(body="@methods.register('mine')\nclass Mine(scn): pass"), "directly above the class"),
+        (
+            CLASS.format(body="@dataclass(frozen=True)\n@methods.register('mine')\nclass Mine(scn):\n    a: int = 1"),
+            "mine.py: put @dataclass(frozen=True, kw_only=True) directly above the class, below every register(...)",
+        ),
+        (
+            CLASS.format(body="@methods.register\n@dataclass(frozen=True, kw_only=True)\nclass Mine(scn): pass"),
+            'mine.py: write @....register("a-name")',
+        ),
+        (
+            CLASS.format(body="@methods.register('mine')\n@dataclass\nclass Mine(scn): pass"),
+            "mine.py, line 8: TypeError: cannot inherit non-frozen dataclass from a frozen one",
+        ),
+        (
+            CLASS.format(
+                body="@methods.register('m')\n@dataclass(frozen=True, kw_only=True)\nclass M(scn):\n    a: int"
+            ),
+            "mine.py: a must have a default",
+        ),
+        (
+            CLASS.format(body="@probes.register('mine')\n@dataclass(frozen=True, kw_only=True)\nclass Mine(scn): pass"),
+            "probe 'mine' in ",
+        ),
+        (
+            CLASS.format(body="@probes.register('mine')\n@dataclass(frozen=True, kw_only=True)\nclass M(Probe): pass"),
+            "mine.py: it lacks __call__; benchmark/contracts.py",
+        ),
+    ],
+)
+def test_a_mistake_in_a_file_is_one_line_that_names_it(write, capsys, text, message):
+    write(text)
+    assert main(["--plugin", "mine.py", "--list"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.count("\n") == 1
+    assert message in shown.err and "mine.py" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("plugin", "message"),
+    [
+        ("nowhere.py", "'nowhere.py': there is no such file"),
+        (".", "it is no Python file"),
+        ("no_such_module_anywhere", "there is no module 'no_such_module_anywhere'"),
+        ("json", "registers no method"),
+    ],
+)
+def test_a_plugin_that_is_not_there_is_one_line(write, plugin, message):
+    with pytest.raises(UserError, match=message):
+        load_plugins([plugin])
+
+
+def test_a_probe_that_no_suite_names_is_asked_beside_the_suites(write, tmp_path, capsys):
+    write("from benchmark.registry import probes\nprobes.register('mine')(probes.entry('linear')[0])")
+    asked = ["--plugin", "mine.py", "--datasets", "tiny", "--methods", "random-cnn", "--budget", "smoke"]
+    assert main([*asked, "--out", str(tmp_path / "out")]) == 0
+    assert "mine" in probes
+    assert main([*asked, "--probes", "linear", "--dry-run", "--out", str(tmp_path / "out")]) == 0
+    assert "1 done" in capsys.readouterr().out
+
+
+def test_a_report_does_without_the_plugin(write, tmp_path, capsys, monkeypatch):
+    write(VARIANT.format(name="mine"))
+    asked = ["--datasets", "tiny", "--methods", "mine", "--budget", "smoke", "--set", "training.steps=1"]
+    assert main(["--plugin", "mine.py", *asked, "--out", str(tmp_path / "out")]) == 0
+    monkeypatch.delitem(methods._entries, "mine")
+    capsys.readouterr()
+    assert main(["--report-only", "--out", str(tmp_path / "out")]) == 0
+    assert "mine" in capsys.readouterr().out

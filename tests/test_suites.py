@@ -1,0 +1,50 @@
+"""Several suites in one command: one plan, each run once."""
+
+from dataclasses import replace
+
+import pytest
+
+from benchmark import plan
+from benchmark.command import main
+from benchmark.configure import Configuration, grounds
+from benchmark.errors import UserError
+from benchmark.suites import SUITES
+
+
+def test_all_means_every_suite_with_its_own_data_sets():
+    assert grounds("all", None) == {name: suite.datasets for name, suite in SUITES.items()}
+
+
+def test_data_sets_choose_the_suites_that_have_them():
+    assert grounds("all", "gridworld,pong") == {"atari": ("pong",), "synthetic": ("gridworld",)}
+    assert grounds("atari,synthetic", "pong") == {"atari": ("pong",)}
+
+
+def test_a_suite_named_alone_lends_itself_to_any_data_set():
+    assert grounds("atari", "gridworld") == {"atari": ("gridworld",)}
+
+
+def test_a_data_set_of_no_suite_needs_one_suite():
+    with pytest.raises(UserError, match="'tiny' is in none of several suites; say which one's budget"):
+        grounds("all", "tiny")
+
+
+def test_every_budget_exists_in_every_suite():
+    assert len({frozenset(suite.budgets) for suite in SUITES.values()}) == 1
+
+
+def test_a_run_of_two_suites_is_done_once_with_the_probes_of_both():
+    (first,) = plan.runs(Configuration("atari", "smoke"), ["scn"], ["tiny"], seeds=1)
+    decoder = Configuration("synthetic", "smoke").probe("decoder")
+    second = replace(first, suite="synthetic", probes={"decoder": decoder, "linear": first.probes["linear"]})
+    other = replace(first, seed=1)
+    both, alone = plan.united([first, second, other])
+    assert both.suite == "atari" and set(both.probes) == {*first.probes, "decoder"}
+    assert alone == other
+
+
+def test_the_plan_of_all_suites_has_a_heading_each_and_one_estimate(tmp_path, capsys):
+    assert main(["--suite", "all", "--methods", "scn", "--budget", "smoke", "--dry-run", "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split()[1].rstrip(",") for line in shown if line.startswith("suite ")] == list(SUITES)
+    assert sum("cores" in line for line in shown) == 1
