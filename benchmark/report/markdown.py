@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmark.report.table import DASH, Cell, Column, Row, Table, number
+from benchmark.report.table import DASH, Cell, Column, Row, Table, number, signed
 
 __all__ = ["render"]
 
@@ -21,7 +21,8 @@ def render(table: Table) -> str:
 
 
 def _head(column: Column) -> list[str]:
-    return [column.title, "paper"] if column.paper else [column.title]
+    title = f"{column.group}: {column.title}" if column.group else column.title
+    return [title, *["paper"] * column.paper, *["diff."] * column.distance]
 
 
 def _title(row: Row) -> str:
@@ -31,22 +32,28 @@ def _title(row: Row) -> str:
 
 def _texts(table: Table, row: Row) -> Iterator[str]:
     for column, cell in zip(table.columns, row.cells, strict=True):
-        yield _ours(cell, column.decimals, table.num_seeds)
+        remark = table.remark(column, cell)
+        yield _ours(cell, column.decimals) + (f" ({remark})" if remark else "") + cell.signs
         if column.paper:
             yield number(cell.paper, column.decimals) + _error(cell.paper_se, column.decimals)
+        if column.distance:
+            yield signed(cell.distance)
 
 
-def _ours(cell: Cell, decimals: int, num_seeds: int) -> str:
+def _ours(cell: Cell, decimals: int) -> str:
     if cell.ours is None:
         return DASH
     mean = number(cell.ours.mean, decimals)
-    spread = _error(cell.ours.se, decimals)
-    seeds = f" ({cell.ours.n} of {num_seeds})" if cell.ours.n != num_seeds else ""
-    return (f"**{mean}**" if cell.best else mean) + spread + seeds
+    spread = _interval(cell.bounds, decimals) if cell.bounds else _error(cell.ours.se, decimals)
+    return (f"**{mean}**" if cell.best else mean) + spread
 
 
 def _error(se: float | None, decimals: int) -> str:
     return f" ± {number(se, decimals)}" if se is not None else ""
+
+
+def _interval(bounds: tuple[float, float], decimals: int) -> str:
+    return " [{}, {}]".format(*(number(end, decimals) for end in bounds))
 
 
 def _line(texts: list[str], widths: list[int]) -> str:

@@ -107,15 +107,27 @@ class Scores:
         self, entrant: Entrant, datasets: Sequence[str], metric: str, target: str = "all", probe: str = ""
     ) -> Summary | None:
         """Over seeds, of each seed's mean over the data sets; a seed that lacks one of them does not count."""
-        what = (metric, target, probe)
-        by_seed = ([self.value(entrant, dataset, seed, *what) for dataset in datasets] for seed in self.seeds)
-        complete = [[value for value in values if value is not None] for values in by_seed if None not in values]
-        return summarise([fmean(values) for values in complete if values])
+        found = self.complete(entrant, datasets, metric, target, probe) if datasets else {}
+        return summarise([fmean(values) for values in found.values()])
 
-    def possible(self, metric: str) -> tuple[str, ...]:
+    def complete(
+        self, entrant: Entrant, datasets: Sequence[str], metric: str, target: str = "all", probe: str = ""
+    ) -> dict[int, list[float]]:
+        """The values on these data sets, of each seed that has all of them."""
+        what = (metric, target, probe)
+        by_seed = {seed: [self.value(entrant, dataset, seed, *what) for dataset in datasets] for seed in self.seeds}
+        found = {seed: [value for value in values if value is not None] for seed, values in by_seed.items()}
+        return {seed: values for seed, values in found.items() if len(values) == len(datasets)}
+
+    def paths(self, entrant: Entrant, datasets: Iterable[str]) -> tuple[str, ...]:
+        """Of its records on these data sets, as they lie under the output folder."""
+        wanted = ((entrant, dataset, seed) for dataset in datasets for seed in self.seeds)
+        return tuple(self.runs[key].path.as_posix() for key in wanted if key in self.runs)
+
+    def possible(self, metric: str, target: str = "all", probe: str = "") -> tuple[str, ...]:
         """The data sets but those whose finished runs all leave the metric undefined."""
         finished = [
-            (dataset, _values(record, "all", "").get(metric))
+            (dataset, _values(record, target, probe).get(metric))
             for (_, dataset, _), record in self.runs.items()
             if record.status == "ok"
         ]
