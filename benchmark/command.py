@@ -150,13 +150,11 @@ def check_room(items: list[Item], cache: Path) -> None:
 def report(out: Path) -> int:
     """Write tables and figures of all records under `out` and print the tables; damaged records are named."""
     from benchmark.report import figures, tables
+    from benchmark.report.page.report import write_report
 
     found, damaged = records.read_all(out)
     for path, reason in damaged:
         print(f"left out of the tables: {path.relative_to(out)}: {reason}", file=sys.stderr)
-    if not found:
-        print(f"no records under {str(out)!r} yet")
-        return 0
     context = tables.Context(
         variant=plan.variant,
         floors=frozenset(name for name in methods if not methods.entry(name)[0].trains),
@@ -164,9 +162,12 @@ def report(out: Path) -> int:
     )
     try:
         tables.write_tables(found, out / "tables", context)
-        figures.write_figures(found, out, context)
+        page = write_report(found, out, context, figures.write_figures(found, out, context))
     except OSError as error:
         raise UserError(f"tables and figures cannot be written to {str(out)!r} ({error.strerror})") from None
+    if not found:
+        print(f"no records under {str(out)!r} yet; {page} says so")
+        return 0
     print(tables.as_markdown(found, context))
-    print(f"tables (LaTeX, Markdown, CSV): {out / 'tables'}; figures (PNG, PDF): {out / 'figures'}")
+    print(f"{page}; tables (LaTeX, Markdown, CSV): {out / 'tables'}; figures (PNG, PDF): {out / 'figures'}")
     return 0

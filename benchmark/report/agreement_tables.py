@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
+
+import numpy as np
 
 from benchmark.report.captions import caption
 from benchmark.report.comparison import AS_IN_PAPERS
@@ -12,6 +14,7 @@ from benchmark.report.published import published
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import Summary
 from benchmark.report.table import Cell, Column, Row, Table
+from benchmark.types import Float
 
 __all__ = ["kendall", "scn", "setcon", "spearman"]
 
@@ -35,26 +38,31 @@ class Line(NamedTuple):
 
 def spearman(pairs: Pairs) -> float | None:
     """Spearman's correlation of ranks, -1 to 1; None for fewer than 3 pairs or where one side is constant."""
-    from scipy.stats import spearmanr
-
-    return _correlation(lambda ours, theirs: spearmanr(ours, theirs).statistic, pairs)
+    if not _ordered(pairs):
+        return None
+    ours, theirs = (np.sign(differences).sum(1) for differences in _differences(pairs))  # ranks, ties in the middle
+    return float(np.corrcoef(ours, theirs)[0, 1])
 
 
 def kendall(pairs: Pairs) -> float | None:
     """Kendall's tau-b, -1 to 1: pairs in the same order less those in the other; None as for `spearman`."""
-    from scipy.stats import kendalltau
-
-    return _correlation(lambda ours, theirs: kendalltau(ours, theirs).statistic, pairs)
+    if not _ordered(pairs):
+        return None
+    ours, theirs = (np.sign(differences) for differences in _differences(pairs))
+    return float((ours * theirs).sum() / np.sqrt((ours**2).sum() * (theirs**2).sum()))
 
 
 MEASURES: Mapping[str, Callable[[Pairs], float | None]] = {"Spearman's rho": spearman, "Kendall's tau": kendall}
 
 
-def _correlation(measure: Callable[[list[float], list[float]], float], pairs: Pairs) -> float | None:
-    ours, theirs = [a for a, _ in pairs], [b for _, b in pairs]
-    if len(pairs) < FEWEST or len(set(ours)) == 1 or len(set(theirs)) == 1:
-        return None
-    return float(measure(ours, theirs))
+def _ordered(pairs: Pairs) -> bool:
+    return len(pairs) >= FEWEST and all(len(set(side)) > 1 for side in zip(*pairs, strict=True))
+
+
+def _differences(pairs: Pairs) -> Iterator[Float[np.ndarray, "p p"]]:
+    """Of each value from each other, on our side and on the paper's."""
+    for side in np.array(pairs).T:
+        yield side[:, None] - side[None, :]
 
 
 def scn(scores: Scores) -> Table | None:

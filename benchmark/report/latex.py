@@ -125,7 +125,7 @@ def escape(text: str) -> str:
 
 def _columns(table: Table, form: Form) -> str:
     """The type of every column: ours and, where they are there, the paper's and the distance."""
-    types, rest = [], "@{}l" if form.split else ""
+    types, rest = [], r"@{\,}l" if form.split else ""
     for i, column in enumerate(table.columns):
         cells = [row.cells[i] for row in table.rows]
         types.append(form.column([number(cell.ours.mean if cell.ours else None, column.decimals) for cell in cells]))
