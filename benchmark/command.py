@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from benchmark import plan, records, tuning
 from benchmark.configure import Configuration, parse_overrides, select
@@ -20,6 +20,9 @@ from benchmark.plan import Item
 from benchmark.progress import progress_for
 from benchmark.registry import datasets, methods
 from benchmark.suites import SUITES
+
+if TYPE_CHECKING:
+    from benchmark.report.scores import Context
 
 ABOUT = "Evaluate methods on a suite and write comparison tables."
 
@@ -44,6 +47,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--list", action="store_true", help="list suites, data sets, methods and probes")
     add("--dry-run", action="store_true", help="show the plan and stop")
     add("--report-only", action="store_true", help="write the tables from the records that exist")
+    add("--siunitx", action="store_true", help="align numbers in the LaTeX tables by the package siunitx")
+    add("--compare", nargs=2, type=Path, metavar=("A", "B"), help="what changed from one output folder to another")
     add("--retry-failed", action="store_true", help="run failed runs again")
     add("--reprobe", action="store_true", help="ask all probes again, on the kept parameters")
     add("--keep-params", action="store_true", help="keep trained parameters beside the records too")
@@ -81,19 +86,22 @@ def _main(options: argparse.Namespace) -> int:
     if options.list:
         print(listing())
         return 0
+    if options.compare:
+        print(compare(*options.compare), end="")
+        return 0
     candidates = tuning.candidates(grid) if options.tune else []
     if options.tune and not candidates:
         raise UserError("--tune: nothing here trains on frames small enough for a decoder; leave --tune out")
     out = writable(options.out, "the output folder", "choose another with --out")
     if options.report_only:
-        return report(out)
+        return report(out, options.siunitx)
     cache, code = cache_folder(), 0
     if candidates:
         print("first, candidates for the learning rates")
         code = carry_out(candidates, out / "tuning", cache, options)
         grid = tuning.tuned(grid, out / "tuning")
     code = max(code, carry_out(grid, out, cache, options))
-    return code if options.dry_run else max(code, report(out))
+    return code if options.dry_run else max(code, report(out, options.siunitx))
 
 
 def load_plugins() -> None:
@@ -147,21 +155,39 @@ def check_room(items: list[Item], cache: Path) -> None:
         )
 
 
-def report(out: Path) -> int:
-    """Write tables and figures of all records under `out` and print the tables; damaged records are named."""
-    from benchmark.report import figures, tables
+def compare(before: Path, after: Path) -> str:
+    """What changed between the records of two output folders. Raises UserError where one has none."""
+    from benchmark.report import changes
+
+    found = {out: records.read_all(out)[0] for out in (before, after)}
+    for out in found:
+        if not found[out]:
+            raise UserError(f"--compare: no records under {str(out)!r}; name two output folders, as --out does")
+    return changes.as_markdown(found[before], found[after], report_context())
+
+
+def report_context() -> Context:
+    """What records do not say of themselves: variants by the present defaults, floors and ceilings."""
+    from benchmark.report.scores import Context
+
+    return Context(
+        variant=plan.variant,
+        floors=frozenset(name for name in methods if not methods.entry(name)[0].trains),
+        ceilings=frozenset(name for name in methods if methods.entry(name)[0].reads_labels),
+    )
+
+
+def report(out: Path, siunitx: bool = False) -> int:
+    """Write tables, figures and page of all records under `out` and print the tables; damaged records are named."""
+    from benchmark.report import figures, latex, tables
     from benchmark.report.page.report import write_report
 
     found, damaged = records.read_all(out)
     for path, reason in damaged:
         print(f"left out of the tables: {path.relative_to(out)}: {reason}", file=sys.stderr)
-    context = tables.Context(
-        variant=plan.variant,
-        floors=frozenset(name for name in methods if not methods.entry(name)[0].trains),
-        ceilings=frozenset(name for name in methods if methods.entry(name)[0].reads_labels),
-    )
+    context = report_context()
     try:
-        tables.write_tables(found, out / "tables", context)
+        tables.write_tables(found, out / "tables", context, latex.ALIGNED if siunitx else latex.PLAIN)
         page = write_report(found, out, context, figures.write_figures(found, out, context))
     except OSError as error:
         raise UserError(f"tables and figures cannot be written to {str(out)!r} ({error.strerror})") from None
