@@ -179,7 +179,7 @@ def report_context() -> Context:
 
 def report(out: Path, siunitx: bool = False) -> int:
     """Write tables, figures and page of all records under `out` and print the tables; damaged records are named."""
-    from benchmark.report import figures, latex, tables
+    from benchmark.report import figures, latex, tables, tidy
     from benchmark.report.page.report import write_report
 
     found, damaged = records.read_all(out)
@@ -187,13 +187,15 @@ def report(out: Path, siunitx: bool = False) -> int:
         print(f"left out of the tables: {path.relative_to(out)}: {reason}", file=sys.stderr)
     context = report_context()
     try:
-        tables.write_tables(found, out / "tables", context, latex.ALIGNED if siunitx else latex.PLAIN)
-        page = write_report(found, out, context, figures.write_figures(found, out, context))
+        made = tables.everything(found, context)
+        tables.write(made, out / "tables", latex.ALIGNED if siunitx else latex.PLAIN)
+        tidy.write_metrics(found, out / "tables", print)
+        page = write_report(found, out, context, figures.write_figures(found, out, context), made)
     except OSError as error:
         raise UserError(f"tables and figures cannot be written to {str(out)!r} ({error.strerror})") from None
     if not found:
         print(f"no records under {str(out)!r} yet; {page} says so")
         return 0
-    print(tables.as_markdown(found, context))
+    print(tables.in_markdown(made))
     print(f"{page}; tables (LaTeX, Markdown, CSV): {out / 'tables'}; figures (PNG, PDF): {out / 'figures'}")
     return 0

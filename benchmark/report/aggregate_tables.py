@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 
@@ -75,15 +76,18 @@ def _improvement(scores: Scores, known: Samples) -> Table:
         f"standardised (R² of ridge regression on test), averaged over {len(scores.possible(METRIC))} data sets; a tie "
         f"counts half. In brackets {BOOTSTRAP}."
     )
-    rows = []
-    for ours in known:
-        found = [
-            Cell()
-            if ours == theirs
-            else _cell(bootstrap([known[ours], known[theirs]], probability_of_improvement), len(known[ours]))
-            for theirs in known
-        ]
-        rows.append(Row(ours.title, tuple(found), method=ours.method))
+    pairs: dict[tuple[Entrant, Entrant], Estimate] = {}
+    for ours, theirs in combinations(known, 2):
+        pairs[ours, theirs] = bootstrap([known[ours], known[theirs]], probability_of_improvement)
+        pairs[theirs, ours] = pairs[ours, theirs].complement()
+    rows = [
+        Row(
+            ours.title,
+            tuple(_cell(pairs[ours, theirs], len(known[ours])) if ours != theirs else Cell() for theirs in known),
+            method=ours.method,
+        )
+        for ours in known
+    ]
     heads = tuple(Column(f"over {entrant.title}", 2) for entrant in known)
     notes = _notes(scores, known)
     return Table("improvement", caption(lead, scores), "method", heads, tuple(rows), len(scores.seeds), notes)

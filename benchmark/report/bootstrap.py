@@ -31,7 +31,7 @@ Draws = Float[np.ndarray, "*r s d"]
 FEW_SEEDS = 5
 """With fewer, a bootstrap's interval covers less than it says."""
 
-NUM_DRAWS = 2_000
+NUM_DRAWS = 1_000
 SEED = 0
 
 
@@ -41,6 +41,10 @@ class Estimate:
 
     value: float
     bounds: tuple[float, float] | None
+
+    def complement(self) -> Estimate:
+        """Of the probability of the opposite."""
+        return Estimate(1 - self.value, None if self.bounds is None else (1 - self.bounds[1], 1 - self.bounds[0]))
 
 
 def iqm(scores: Draws) -> Float[np.ndarray, "*r"]:

@@ -5,7 +5,7 @@ A pure function of the records: no wall times, no paths, so that the same record
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmark.records import Record, write_atomically
@@ -14,7 +14,7 @@ from benchmark.report.leftovers import remove_others
 from benchmark.report.scores import Context, Scores
 from benchmark.report.table import Table, csv
 
-__all__ = ["Context", "as_markdown", "build", "everything", "write_tables"]
+__all__ = ["Context", "as_markdown", "build", "everything", "in_markdown", "write", "write_tables"]
 
 BARE = Context()
 
@@ -51,12 +51,16 @@ def everything(records: Sequence[Record], context: Context) -> dict[str, list[Ta
 def write_tables(
     records: Sequence[Record], out: Path, context: Context = BARE, form: latex.Form = latex.PLAIN
 ) -> list[Path]:
-    """Write every table into `out`, one folder a (suite, budget), and `all-tables.tex`, which compiles by itself.
+    """`write` every table of these records."""
+    return write(everything(records, context), out, form)
+
+
+def write(sets: Mapping[str, list[Table]], out: Path, form: latex.Form = latex.PLAIN) -> list[Path]:
+    """Write tables into `out`, one folder a (suite, budget), and `all-tables.tex`, which compiles by itself.
 
     Earlier tables of such a folder that are not written now are removed. Raises OSError.
     """
     written = []
-    sets = everything(records, context)
     for folder, tables in sets.items():
         for table in tables:
             forms = {"tex": latex.render(table, folder, form), "md": markdown.render(table), "csv": csv(table)}
@@ -68,8 +72,13 @@ def write_tables(
 
 
 def as_markdown(records: Sequence[Record], context: Context = BARE) -> str:
-    """All tables in one text, for a terminal."""
-    parts = ((folder, table) for folder, tables in everything(records, context).items() for table in tables)
+    """All tables of these records in one text."""
+    return in_markdown(everything(records, context))
+
+
+def in_markdown(sets: Mapping[str, list[Table]]) -> str:
+    """Tables in one text, for a terminal."""
+    parts = ((folder, table) for folder, tables in sets.items() for table in tables)
     return "\n".join(f"## {folder}: {table.name}\n\n{markdown.render(table)}" for folder, table in parts)
 
 

@@ -35,10 +35,16 @@ BUDGETS = ("paper", "quick", "smoke")
 """Those that say most come first."""
 
 
-def write_report(records: Sequence[Record], out: Path, context: Context, figures: Iterable[Path]) -> Path:
+def write_report(
+    records: Sequence[Record],
+    out: Path,
+    context: Context,
+    figures: Iterable[Path],
+    made: Mapping[str, list[Table]] | None = None,
+) -> Path:
     """Write `report.html` into the output folder `out`, with those of its `figures` that are PNG.
 
-    Raises OSError.
+    `made` are the tables of these records, if they are made already. Raises OSError.
     """
 
     def read(record: Record) -> Mapping[str, np.ndarray]:
@@ -47,7 +53,7 @@ def write_report(records: Sequence[Record], out: Path, context: Context, figures
     runs = sorted(records, key=lambda run: (run.suite, run.budget, run.dataset, run.method, run.digest, run.seed))
     numbers = {run.path.as_posix(): i for i, run in enumerate(runs)}
     sets = Scores.of(runs, context)
-    tables = everything(runs, context)
+    tables = everything(runs, context) if made is None else made
     body = [
         element("a", "Skip to the tables", href="#tables", class_="skip"),
         _header(runs),
