@@ -15,6 +15,7 @@ from benchmark.configure import Configuration, parse_overrides, select
 from benchmark.describe import describe, listing
 from benchmark.errors import UserError
 from benchmark.estimate import Estimate, Timings, estimate
+from benchmark.live import LOGS, Live, live
 from benchmark.machine import ROOT, cache_folder, provenance, set_up_jax, settings, writable
 from benchmark.plan import Item
 from benchmark.progress import progress_for
@@ -51,6 +52,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--compare", nargs=2, type=Path, metavar=("A", "B"), help="what changed from one output folder to another")
     add("--retry-failed", action="store_true", help="run failed runs again")
     add("--reprobe", action="store_true", help="ask all probes again, on the kept parameters")
+    add("--log", choices=LOGS, help="send losses and metrics to a log while runs train; needs its package")
     add("--keep-params", action="store_true", help="keep trained parameters beside the records too")
     add("--verbose", action="store_true", help="show each run of the plan, and the settings applied")
     return parser.parse_args(arguments)
@@ -95,6 +97,8 @@ def _main(options: argparse.Namespace) -> int:
     out = writable(options.out, "the output folder", "choose another with --out")
     if options.report_only:
         return report(out, options.siunitx)
+    if options.log:
+        live(options.log)
     cache, code = cache_folder(), 0
     if candidates:
         print("first, candidates for the learning rates")
@@ -135,7 +139,8 @@ def execute(items: list[Item], expected: Estimate, out: Path, cache: Path, optio
         runs = {item.run.path: item.run for item in items}
         timings = Timings(cache)
         with progress_for(expected.runs) as progress:
-            for record in Runner(out, cache, progress, options.keep_params).execute(items):
+            told = Live(progress, out, live(options.log)) if options.log else progress
+            for record in Runner(out, cache, told, options.keep_params).execute(items):
                 if record.status == "ok":
                     timings.add(record, runs[record.path])
                 else:
