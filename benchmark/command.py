@@ -8,18 +8,22 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from benchmark import plan, records, tuning
 from benchmark.configure import Configuration, grounds, parse_overrides, select
 from benchmark.describe import describe, listing
 from benchmark.errors import UserError
 from benchmark.estimate import Estimate, Timings, estimate
+from benchmark.live import LOGS, Live, live
 from benchmark.machine import ROOT, cache_folder, provenance, set_up_jax, settings, writable
 from benchmark.plan import Item
 from benchmark.plugins import load_plugins
 from benchmark.progress import progress_for
 from benchmark.registry import methods, probes
+
+if TYPE_CHECKING:
+    from benchmark.report.scores import Context
 
 ABOUT = "Evaluate methods on a suite and write comparison tables."
 
@@ -46,8 +50,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--list", action="store_true", help="list suites, data sets, methods and probes")
     add("--dry-run", action="store_true", help="show the plan and stop")
     add("--report-only", action="store_true", help="write the tables from the records that exist")
+    add("--siunitx", action="store_true", help="align numbers in the LaTeX tables by the package siunitx")
+    add("--compare", nargs=2, type=Path, metavar=("A", "B"), help="what changed from one output folder to another")
     add("--retry-failed", action="store_true", help="run failed runs again")
     add("--reprobe", action="store_true", help="ask all probes again, on the kept parameters")
+    add("--log", choices=LOGS, help="send losses and metrics to a log while runs train; needs its package")
     add("--keep-params", action="store_true", help="keep trained parameters beside the records too")
     add("--verbose", action="store_true", help="show each run of the plan, and the settings applied")
     return parser.parse_args(arguments)
@@ -80,19 +87,24 @@ def _main(options: argparse.Namespace) -> int:
     if options.list:
         print(listing())
         return 0
+    if options.compare:
+        print(compare(*options.compare), end="")
+        return 0
     candidates = tuning.candidates(grid) if options.tune else []
     if options.tune and not candidates:
         raise UserError("--tune: nothing here trains on frames small enough for a decoder; leave --tune out")
     out = writable(options.out, "the output folder", "choose another with --out")
     if options.report_only:
-        return report(out)
+        return report(out, options.siunitx)
+    if options.log:
+        live(options.log)
     cache, code = cache_folder(), 0
     if candidates:
         print("first, candidates for the learning rates")
         code = carry_out(candidates, out / "tuning", cache, options)
         grid = tuning.tuned(grid, out / "tuning")
     code = max(code, carry_out(grid, out, cache, options))
-    return code if options.dry_run else max(code, report(out))
+    return code if options.dry_run else max(code, report(out, options.siunitx))
 
 
 def wanted(options: argparse.Namespace) -> list[plan.Run]:
@@ -131,7 +143,8 @@ def execute(items: list[Item], expected: Estimate, out: Path, cache: Path, optio
         runs = {item.run.path: item.run for item in items}
         timings = Timings(cache)
         with progress_for(expected.runs) as progress:
-            for record in Runner(out, cache, progress, options.keep_params).execute(items):
+            told = Live(progress, out, live(options.log)) if options.log else progress
+            for record in Runner(out, cache, told, options.keep_params).execute(items):
                 if record.status == "ok":
                     timings.add(record, runs[record.path])
                 else:
@@ -151,26 +164,47 @@ def check_room(items: list[Item], cache: Path) -> None:
         )
 
 
-def report(out: Path) -> int:
-    """Write tables and figures of all records under `out` and print the tables; damaged records are named."""
-    from benchmark.report import figures, tables
+def compare(before: Path, after: Path) -> str:
+    """What changed between the records of two output folders. Raises UserError where one has none."""
+    from benchmark.report import changes
 
-    found, damaged = records.read_all(out)
-    for path, reason in damaged:
-        print(f"left out of the tables: {path.relative_to(out)}: {reason}", file=sys.stderr)
-    if not found:
-        print(f"no records under {str(out)!r} yet")
-        return 0
-    context = tables.Context(
+    found = {out: records.read_all(out)[0] for out in (before, after)}
+    for out in found:
+        if not found[out]:
+            raise UserError(f"--compare: no records under {str(out)!r}; name two output folders, as --out does")
+    return changes.as_markdown(found[before], found[after], report_context())
+
+
+def report_context() -> Context:
+    """What records do not say of themselves: variants by the present defaults, floors and ceilings."""
+    from benchmark.report.scores import Context
+
+    return Context(
         variant=plan.variant,
         floors=frozenset(name for name in methods if not methods.entry(name)[0].trains),
         ceilings=frozenset(name for name in methods if methods.entry(name)[0].reads_labels),
     )
+
+
+def report(out: Path, siunitx: bool = False) -> int:
+    """Write tables, figures and page of all records under `out` and print the tables; damaged records are named."""
+    from benchmark.report import figures, latex, tables, tidy
+    from benchmark.report.page.report import write_report
+
+    found, damaged = records.read_all(out)
+    for path, reason in damaged:
+        print(f"left out of the tables: {path.relative_to(out)}: {reason}", file=sys.stderr)
+    context = report_context()
     try:
-        tables.write_tables(found, out / "tables", context)
-        figures.write_figures(found, out, context)
+        made = tables.everything(found, context)
+        tables.write(made, out / "tables", latex.ALIGNED if siunitx else latex.PLAIN)
+        tidy.write_metrics(found, out / "tables", print)
+        page = write_report(found, out, context, figures.write_figures(found, out, context), made)
     except OSError as error:
         raise UserError(f"tables and figures cannot be written to {str(out)!r} ({error.strerror})") from None
-    print(tables.as_markdown(found, context))
-    print(f"tables (LaTeX, Markdown, CSV): {out / 'tables'}; figures (PNG, PDF): {out / 'figures'}")
+    if not found:
+        print(f"no records under {str(out)!r} yet; {page} says so")
+        return 0
+    print(tables.in_markdown(made))
+    print(f"{page}; tables (LaTeX, Markdown, CSV): {out / 'tables'}; figures (PNG, PDF): {out / 'figures'}")
     return 0

@@ -11,7 +11,7 @@ import pytest
 from made import decoded, failed, film, record, rollout, row, written
 
 from benchmark.records import Record
-from benchmark.report import frame_figures, line_figures, scn_figures
+from benchmark.report import aggregate_figures, frame_figures, line_figures, scn_figures
 from benchmark.report.drawing import COLOURS, looks, troubles
 from benchmark.report.figures import arrays, write_figures
 from benchmark.report.scores import Context, Scores
@@ -259,6 +259,37 @@ def test_importance_has_a_matrix_a_method():
     assert [image.get_array().tolist() for image in panel.images] == [shares.tolist()] * 2
     assert [label.get_text() for label in panel.get_yticklabels()] == ["player", "ball"]
     assert [label.get_text() for label in panel.get_xticklabels()] == ["cswm", "scn", "supervised"]
+
+
+def ridge(values: dict[str, np.ndarray]) -> list[Record]:
+    """A run a method, seed and data set: `values` are seeds by data sets."""
+    return [
+        record(dataset, method, seed, [row("linear", "r2_ridge", "all", float(array[seed, d]))])
+        for method, array in values.items()
+        for seed in range(len(array))
+        for d, dataset in enumerate(("boxing", "pong"))
+    ]
+
+
+def test_profiles_fall_from_all_runs_to_none_with_a_band_for_several_seeds():
+    values = {"scn": np.array([[0.2, 0.4], [0.6, 0.8]]), "cswm": np.array([[0.3, 0.9]])}
+    (panel,) = drawn(aggregate_figures.profiles, ridge(values))["performance-profiles"].axes
+    cswm, scn = (dict(zip(line.get_xdata().round(2), line.get_ydata(), strict=True)) for line in panel.get_lines())
+    assert [scn[level] for level in (0.1, 0.3, 0.5, 0.7, 0.9)] == [1, 0.75, 0.5, 0.25, 0]
+    assert [cswm[level] for level in (0.1, 0.5, 0.95)] == [1, 0.5, 0]
+    assert len(panel.collections) == 1
+
+
+def test_the_heat_map_has_the_means_and_nothing_where_nothing_is_known():
+    runs = [*ridge({"scn": np.array([[0.2, 0.4], [0.6, 0.8]])}), *ridge({"cswm": np.array([[0.3, 0.9]])})[:1]]
+    panel = drawn(aggregate_figures.heat_map, runs)["heat-map-r2-ridge"].axes[0]
+    assert [text.get_text() for text in panel.texts] == ["0.30", "0.40", "0.60"]
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["boxing", "pong"]
+
+
+def test_one_method_has_no_profile_and_no_values_no_heat_map():
+    assert drawn(aggregate_figures.profiles, ridge({"scn": np.full((2, 2), 0.5)})) == {}
+    assert drawn(aggregate_figures.heat_map, [record("pong", "scn"), failed("pong", "cswm")]) == {}
 
 
 def test_many_methods_still_look_different():

@@ -202,7 +202,7 @@ def test_all_tables_compile_and_fit_the_page(tmp_path):
         for seed in (0, 1)
     ]
     write_tables([*runs, *(coloured(c, k, "setcon") for c in (3, 4, 5, 6) for k in (4, 7))], tmp_path, CONTEXT)
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all-tables.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
@@ -214,8 +214,9 @@ def test_tables_of_records_that_are_gone_are_removed_and_nothing_else(tmp_path):
     before, mine = write_tables(runs, tmp_path, CONTEXT), tmp_path / SET / "mine.txt"
     mine.write_text("")
     after = write_tables(runs[1:], tmp_path, CONTEXT)
-    assert {path.stem for path in before} - {path.stem for path in after} == {"table1-gridworld"}
-    assert set((tmp_path / SET).iterdir()) == {*after, mine} - {tmp_path / "all.tex"}
+    assert {path.stem for path in before} - {path.stem for path in after} == {"table1-gridworld", "headline"}
+    assert set((tmp_path / SET).iterdir()) == {*after, mine} - {tmp_path / "all-tables.tex"}
+    assert not [*(tmp_path / "headline-quick").iterdir()]
 
 
 def test_no_record_of_the_paper_gives_no_table_of_it():

@@ -5,7 +5,7 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
-from benchmark.report.statistics import Summary, summarise
+from benchmark.report.statistics import Summary, holm, in_standard_errors, paired, summarise, welch
 
 
 def test_three_values_by_hand():
@@ -40,3 +40,49 @@ def test_summary_is_that_of_scipy():
     assert summary.se == pytest.approx(sem(values))
     expected = ttest_1samp(values, 0).confidence_interval(0.9)
     assert summary.interval(0.9) == pytest.approx((expected.low, expected.high))
+
+
+def test_paired_and_welch_p_values_are_those_of_scipy():
+    from scipy.stats import ttest_ind, ttest_rel
+
+    random = np.random.default_rng(1)
+    one, other = random.normal(0, 1, 6), random.normal(0.8, 2, 6)
+    assert paired((one - other).tolist()) == pytest.approx(ttest_rel(one, other).pvalue)
+    found = welch(summarise(one.tolist()), summarise(other[:4].tolist()))
+    assert found == pytest.approx(ttest_ind(one, other[:4], equal_var=False).pvalue)
+
+
+def test_paired_by_hand():
+    # Mean 2 of 1, 2, 3 with standard error 1 / sqrt(3): t = 3.4641 with 2 degrees, where p = 1 - t / sqrt(t^2 + 2).
+    assert paired([1.0, 2.0, 3.0]) == pytest.approx(1 - 12**0.5 / 14**0.5)
+
+
+def test_two_pairs_or_one_seed_are_too_few_to_test():
+    assert paired([1.0, 1.1]) is None
+    assert welch(Summary(1.0, None, 1), Summary(2.0, 0.1, 3)) is None
+
+
+def test_differences_without_spread_leave_no_doubt():
+    assert paired([0.1, 0.1, 0.1]) == 0
+    assert paired([0.0, 0.0, 0.0]) == 1
+    assert welch(Summary(1.0, 0.0, 3), Summary(1.0, 0.0, 3)) == 1
+
+
+def test_holm_by_hand():
+    # Sorted .01, .02, .03, .04 times 4, 3, 2, 1: .04, .06, .06, .04; never below the one before.
+    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.6, 0.7]) == [1, 1]
+    assert holm([]) == []
+
+
+def test_the_distance_from_a_paper_is_in_combined_standard_errors():
+    assert in_standard_errors(Summary(5.0, 3.0, 3), 10.0, 4.0) == -1
+    assert in_standard_errors(Summary(0.5, 0.1, 3), 0.3, None) == pytest.approx(2)
+    assert in_standard_errors(Summary(0.5, None, 1), 0.3, 0.1) is None
+    assert in_standard_errors(Summary(0.5, 0.0, 3), 0.3, None) is None
+
+
+def test_a_t_interval_of_three_seeds_covers_the_mean_as_often_as_it_says():
+    random = np.random.default_rng(0)
+    intervals = [summarise(sample.tolist()).interval() for sample in random.normal(size=(4000, 3))]
+    assert np.mean([low < 0 < high for low, high in intervals]) == pytest.approx(0.95, abs=0.01)

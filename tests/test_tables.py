@@ -312,7 +312,7 @@ def test_latex_escapes_every_special_sign():
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_all_tables_compile_and_fit_the_page(tmp_path):
     write_tables(hostile(), tmp_path, CONTEXT)
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all-tables.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
@@ -320,13 +320,14 @@ def test_all_tables_compile_and_fit_the_page(tmp_path):
 
 
 def test_no_records_give_no_tables_but_a_document(tmp_path):
-    assert write_tables([], tmp_path) == [tmp_path / "all.tex"]
+    assert write_tables([], tmp_path) == [tmp_path / "all-tables.tex"]
     assert as_markdown([]) == ""
 
 
 def test_the_terminal_gets_every_table():
     text = as_markdown([record("pong", "scn", r2=0.5, r2_ridge=0.6)], CONTEXT)
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## headline-quick: headline",
         "## atari-quick: table1-structure",
         "## atari-quick: table2-ablation",
         "## atari-quick: table3-r2",

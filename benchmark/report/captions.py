@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from benchmark.records import Record
-from benchmark.report.scores import Scores
+from benchmark.report.collapse import footnote
+from benchmark.report.scores import Entrant, Scores
+from benchmark.report.table import ALIKE, Cell
 from benchmark.suites import SUITES, Training, paper_share
 
 __all__ = ["caption", "listed", "notes"]
+
+
+NOT_WORSE = (
+    "not significantly worse than the best (paired t-tests over data sets and seeds, at least 3 pairs, Holm, p ≥ 0.05)."
+)
 
 
 def caption(lead: str, scores: Scores) -> str:
@@ -26,15 +33,26 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def notes(scores: Scores, bold: str = "the highest") -> tuple[str, ...]:
-    """Below the table: bold, dash, and how many runs did not succeed."""
+def notes(
+    scores: Scores, entrants: Sequence[Entrant], cells: Iterable[Cell], bold: str = "the highest"
+) -> tuple[str, ...]:
+    """Below the table: bold, the marks that its cells have, dash, how many runs did not succeed and which collapsed."""
+    shown = [*cells]
     signs = f"Bold: {bold} as printed, ceilings left out."
     if scores.context.ceilings:
         signs += " A ceiling reads labels."
+    if any(cell.alike for cell in shown):
+        signs += f" {ALIKE} {NOT_WORSE}"
+    if any(cell.distance is not None for cell in shown):
+        alone = "" if any(cell.paper_se is not None for cell in shown) else ", ours alone as the paper gives none"
+        signs += f" Diff.: ours less the paper's, in units of the combined standard error{alone}."
     status = Counter(record.status for record in scores.runs.values())
     missing = "Dash: not run, failed, undefined, or a mean that needs such a value."
     failed = status["failed"]
-    return (signs, f"{missing} Of {len(scores.runs)} runs {failed} failed." if failed else missing)
+    if any(cell.covered for cell in shown):
+        missing += " Beside it, how many of the data sets have a value."
+    missing += f" Of {len(scores.runs)} runs {failed} failed." if failed else ""
+    return tuple(filter(None, (signs, missing, footnote(scores, entrants))))
 
 
 def _spread(seeds: tuple[int, ...]) -> str:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from typing import Any
 
 from benchmark.report.captions import caption, notes
+from benchmark.report.collapse import collapsed
 from benchmark.report.scores import Entrant, Scores
-from benchmark.report.statistics import Summary
+from benchmark.report.statistics import Summary, holm, paired
 from benchmark.report.table import Cell, Column, Row, Table, strongest
 
-__all__ = ["Measure", "Published", "by_method", "cells_of"]
+__all__ = ["Measure", "Published", "by_method", "cells", "scaled", "with_distance"]
 
 Published = Mapping[str, float]
 """A paper's values by method."""
 
-NOTHING: Published = MappingProxyType({})
-
 AS_IN_PAPERS = ("", "probe_protocol=joint")
 """Variants that a paper's values may stand beside: the defaults, and probes that learn while the encoder does."""
+
+LEVEL = 0.05
+"""Of significance."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,30 @@ class Measure:
     target: str = "all"
     probe: str = ""
     scale: float = 1.0
-    best: Callable[[Iterable[float]], float] = max
+    best: Callable[..., Any] = max
     """`min` for an error."""
     paper_se: Published = field(default_factory=dict)
 
+    @property
+    def what(self) -> tuple[str, str, str]:
+        """As `Scores.value` takes it."""
+        return self.metric, self.target, self.probe
+
     def of(self, scores: Scores, entrant: Entrant) -> Summary | None:
         """What it comes to for a method."""
-        found = scores.mean(entrant, self.over, self.metric, self.target, self.probe)
+        found = scores.mean(entrant, self.over, *self.what)
         return scaled(found, self.scale) if found else None
+
+    def differences(self, scores: Scores, one: Entrant, other: Entrant) -> list[float]:
+        """Of one method from another, for every (data set, seed) of the seeds that both have on all data sets."""
+        ours, theirs = (scores.complete(entrant, self.over, *self.what) for entrant in (one, other))
+        both = [seed for seed in ours if seed in theirs]
+        return [a - b for seed in both for a, b in zip(ours[seed], theirs[seed], strict=True)]
+
+    def covered(self, scores: Scores, entrant: Entrant) -> tuple[int, int] | None:
+        """On how many of the data sets a method has a value; None where that tells nothing."""
+        known = sum(bool(scores.complete(entrant, (dataset,), *self.what)) for dataset in self.over)
+        return (known, len(self.over)) if known and len(self.over) > 1 else None
 
 
 def scaled(value: Summary, scale: float) -> Summary:
@@ -64,27 +82,62 @@ def by_method(
 ) -> Table:
     """A row a method, the paper's `methods` and all others (none where `closed`); the best of a column is bold."""
     entrants = [entrant for entrant in scores.entrants(methods) if entrant.method in methods or not closed]
-    columns = []
-    for measure in measures:
-        compared = [measure.compared and entrant.role != "ceiling" for entrant in entrants]
-        values = [measure.of(scores, entrant) for entrant in entrants]
-        best = strongest(values, compared, measure.column.decimals, measure.best)
-        columns.append(cells_of(entrants, values, best, measure.paper, measure.paper_se))
-    rows = tuple(Row(e.title, tuple(cells)) for e, cells in zip(entrants, zip(*columns, strict=True), strict=True))
+    columns = [cells(scores, entrants, measure) for measure in measures]
+    rows = tuple(
+        Row(entrant.title, tuple(row), method=entrant.method)
+        for entrant, row in zip(entrants, zip(*columns, strict=True), strict=True)
+    )
     heads = tuple(measure.column for measure in measures)
-    return Table(name, caption(lead, scores), "method", heads, rows, len(scores.seeds), notes(scores, bold))
+    below = notes(scores, entrants, [cell for row in rows for cell in row.cells], bold)
+    return with_distance(Table(name, caption(lead, scores), "method", heads, rows, len(scores.seeds), below))
 
 
-def cells_of(
+def with_distance(table: Table) -> Table:
+    """The distance from the paper's value in every column where a cell has one."""
+    found = [any(row.cells[i].distance is not None for row in table.rows) for i in range(len(table.columns))]
+    heads = [replace(column, distance=column.paper and far) for column, far in zip(table.columns, found, strict=True)]
+    return replace(table, columns=tuple(heads))
+
+
+def cells(scores: Scores, entrants: Sequence[Entrant], measure: Measure) -> tuple[Cell, ...]:
+    """What a measure comes to for each method, the best among those that are compared, and the paper's value.
+
+    A paper's value belongs to the method as the paper has it, not to another variant of it.
+    """
+    values = [measure.of(scores, entrant) for entrant in entrants]
+    compared = [measure.compared and entrant.role != "ceiling" for entrant in entrants]
+    best = strongest(values, compared, measure.column.decimals, measure.best)
+    alike = _not_worse(scores, entrants, measure, values, compared)
+    found = []
+    for i, (entrant, value) in enumerate(zip(entrants, values, strict=True)):
+        as_published = entrant.variant in AS_IN_PAPERS
+        found.append(
+            Cell(
+                value,
+                measure.paper.get(entrant.method) if as_published else None,
+                best[i],
+                measure.paper_se.get(entrant.method) if as_published else None,
+                alike=i in alike and not best[i],
+                collapsed=collapsed(scores, entrant, measure.over),
+                covered=None if value else measure.covered(scores, entrant),
+                runs=scores.paths(entrant, measure.over),
+            )
+        )
+    return tuple(found)
+
+
+def _not_worse(
+    scores: Scores,
     entrants: Sequence[Entrant],
+    measure: Measure,
     values: Sequence[Summary | None],
-    best: Sequence[bool],
-    paper: Published,
-    errors: Published = NOTHING,
-) -> tuple[Cell, ...]:
-    """A paper's value belongs to the method as the paper has it, not to another variant of it."""
-    theirs = [
-        (paper.get(entrant.method), errors.get(entrant.method)) if entrant.variant in AS_IN_PAPERS else (None, None)
-        for entrant in entrants
-    ]
-    return tuple(Cell(value, mean, bold, se) for value, bold, (mean, se) in zip(values, best, theirs, strict=True))
+    compared: Iterable[bool],
+) -> set[int]:
+    """Which are not significantly worse than the best: paired t-tests over (data set, seed), corrected by Holm."""
+    means = {i: value.mean for i, (value, may) in enumerate(zip(values, compared, strict=True)) if value and may}
+    if len(means) < 2:
+        return set()
+    top = measure.best(means, key=means.__getitem__)
+    tested = {i: paired(measure.differences(scores, entrants[i], entrants[top])) for i in means if i != top}
+    known = {i: p for i, p in tested.items() if p is not None}
+    return {i for i, p in zip(known, holm([*known.values()]), strict=True) if p >= LEVEL}

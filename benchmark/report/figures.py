@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmark.parameters import intact
 from benchmark.records import Record, digest
-from benchmark.report import drawn, frame_figures, line_figures, scn_figures
+from benchmark.report import aggregate_figures, drawn, frame_figures, line_figures, scn_figures
 from benchmark.report.drawing import Draw, save, style
 from benchmark.report.leftovers import remove_others
 from benchmark.report.published import PAPERS
@@ -27,7 +27,13 @@ __all__ = ["write_figures"]
 BARE = Context()
 
 FIGURES: dict[str, tuple[Draw, ...]] = {
-    "atari": (line_figures.learning_curves, scn_figures.accuracy, scn_figures.importance),
+    "atari": (
+        line_figures.learning_curves,
+        scn_figures.accuracy,
+        aggregate_figures.profiles,
+        aggregate_figures.heat_map,
+        scn_figures.importance,
+    ),
     "synthetic": (
         line_figures.learning_curves,
         line_figures.steps_ahead,
@@ -43,6 +49,8 @@ EVERY: tuple[Draw, ...] = (
     line_figures.learning_curves,
     line_figures.steps_ahead,
     scn_figures.accuracy,
+    aggregate_figures.profiles,
+    aggregate_figures.heat_map,
     scn_figures.importance,
     frame_figures.one_frame,
     frame_figures.frames_ahead,

@@ -1,12 +1,14 @@
-"""A table as LaTeX: needs the packages booktabs and graphicx, nothing else."""
+"""A table as LaTeX: needs the packages booktabs and graphicx, and siunitx where numbers are aligned by it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, groupby
 
-from benchmark.report.table import DASH, Cell, Column, Row, Table, number
+from benchmark.report.table import DASH, Cell, Column, Row, Table, number, signed
 
-__all__ = ["document", "escape", "render"]
+__all__ = ["ALIGNED", "PLAIN", "Form", "document", "escape", "render"]
 
 SIGNS = {
     "\\": r"\textbackslash{}",
@@ -18,6 +20,9 @@ SIGNS = {
     "²": r"\textsuperscript{2}",
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
+    "°": r"\textsuperscript{$\circ$}",
+    "§": r"\textsuperscript{\S}",
+    "≥": r"$\geq$",
     "ö": r"\"{o}",
     DASH: "---",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -27,12 +32,60 @@ FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 """Shrinks what is wider than the page, and nothing else."""
 
 
-def document(inputs: Sequence[str]) -> str:
+@dataclass(frozen=True)
+class Form:
+    """How numbers are set: the packages for it, the type of a column of such texts, and a number, bold or not.
+
+    What follows a number (its error, marks) is set after it in the same column, or where `split` in one of its own.
+    """
+
+    packages: str
+    column: Callable[[Sequence[str]], str]
+    value: Callable[[str, bool], str]
+    split: bool = False
+
+    def joined(self, mean: str, rest: str) -> str:
+        """A number and what follows it, as they stand in a row."""
+        return f"{mean} &{rest}" if self.split else mean + rest
+
+
+def _right(texts: Sequence[str]) -> str:
+    return "r"
+
+
+def _in_signs(text: str, bold: bool) -> str:
+    set_text = f"$-${text[1:]}" if text.startswith("-") else escape(text)
+    return f"\\textbf{{{set_text}}}" if bold else set_text
+
+
+def _at_the_point(texts: Sequence[str]) -> str:
+    """A column of siunitx, as wide as its longest number."""
+    parts = [text.lstrip("+-").partition(".") for text in texts if text != DASH]
+    whole, decimals = (max((len(part[i]) for part in parts), default=1) for i in (0, 2))
+    sign = "-" if any(text[0] in "+-" for text in texts) else ""
+    return f"S[table-format={sign}{whole}.{decimals}]"
+
+
+def _as_number(text: str, bold: bool) -> str:
+    if text == DASH:
+        return f"{{{escape(text)}}}"
+    return f"\\bfseries {text}" if bold else text
+
+
+PLAIN = Form("booktabs,graphicx", _right, _in_signs)
+ALIGNED = Form("booktabs,graphicx,siunitx", _at_the_point, _as_number, split=True)
+"""By siunitx, at the decimal point; the document must say SET_UP."""
+
+SET_UP = r"\sisetup{detect-weight=true,text-series-to-math=true,retain-explicit-plus=true}"
+
+
+def document(inputs: Sequence[str], form: Form = PLAIN) -> str:
     """A whole document that shows the tables in those files."""
     lines = [
         r"\documentclass{article}",
         r"\usepackage[margin=2cm]{geometry}",
-        r"\usepackage{booktabs,graphicx}",
+        f"\\usepackage{{{form.packages}}}",
+        *((SET_UP,) if form is ALIGNED else ()),
         r"\begin{document}",
         *(f"\\input{{{name}}}" for name in inputs),
         *(() if inputs else ("No tables: there are no records.",)),
@@ -41,21 +94,20 @@ def document(inputs: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render(table: Table, folder: str) -> str:
+def render(table: Table, folder: str, form: Form = PLAIN) -> str:
     """A floating table, its caption above, as wide as the page at most; labelled "tab:<folder>-<name>"."""
-    body = [line for row in table.rows for line in ((r"\midrule",) if row.summary else ()) + (_row(table, row),)]
-    spans = [2 if column.paper else 1 for column in table.columns]
+    body = [line for row in table.rows for line in ((r"\midrule",) if row.summary else ()) + (_row(table, row, form),)]
     lines = [
-        r"% Needs \usepackage{booktabs,graphicx}.",
+        f"% Needs \\usepackage{{{form.packages}}}{f' and {SET_UP}' if form is ALIGNED else ''}.",
         r"\begin{table}[htbp]",
         r"\centering",
         f"\\caption{{{escape(table.caption)}}}",
         f"\\label{{tab:{folder}-{table.name}}}",
         r"\medskip\setlength{\tabcolsep}{4pt}",
         FIT,
-        f"\\begin{{tabular}}{{l{'r' * sum(spans)}}}",
+        f"\\begin{{tabular}}{{l{_columns(table, form)}}}",
         r"\toprule",
-        *_header(table, spans),
+        *_header(table, form),
         r"\midrule",
         *body,
         r"\bottomrule",
@@ -71,42 +123,83 @@ def escape(text: str) -> str:
     return "".join(SIGNS.get(sign, sign if sign.isascii() else "?") for sign in " ".join(text.split()))
 
 
-def _header(table: Table, spans: Sequence[int]) -> list[str]:
-    """One line of titles, and where papers' values stand beside ours a second one that tells them apart."""
+def _columns(table: Table, form: Form) -> str:
+    """The type of every column: ours and, where they are there, the paper's and the distance."""
+    types, rest = [], r"@{\,}l" if form.split else ""
+    for i, column in enumerate(table.columns):
+        cells = [row.cells[i] for row in table.rows]
+        types.append(form.column([number(cell.ours.mean if cell.ours else None, column.decimals) for cell in cells]))
+        types.append(rest)
+        if column.paper:
+            types.append(form.column([number(cell.paper, column.decimals) for cell in cells]) + rest)
+        if column.distance:
+            types.append(form.column([signed(cell.distance) for cell in cells]))
+    return "".join(types)
+
+
+def _header(table: Table, form: Form) -> list[str]:
+    """Titles of groups and of columns, and where papers' values stand beside ours a line that tells them apart."""
+    wide = 2 if form.split else 1
+    spans = [wide * (1 + column.paper) + column.distance for column in table.columns]
     titles = [
         f"\\multicolumn{{{span}}}{{c}}{{{escape(c.title)}}}" for c, span in zip(table.columns, spans, strict=True)
     ]
-    first = " & ".join([escape(table.corner), *titles]) + r" \\"
-    if max(spans, default=1) == 1:
-        return [first]
-    ends = [1 + sum(spans[: i + 1]) for i in range(len(spans))]
-    rules = "".join(
-        f"\\cmidrule(lr){{{end - span + 1}-{end}}}" for end, span in zip(ends, spans, strict=True) if span == 2
-    )
-    return [first, rules, " & ".join(["", *("ours & paper" if span == 2 else "" for span in spans)]) + r" \\"]
+    lines = [*_groups(table.columns, spans), " & ".join([escape(table.corner), *titles]) + r" \\"]
+    if any(column.paper for column in table.columns):
+        both = [_heads(column, wide) for column in table.columns]
+        lines += [_rules(spans, [column.paper for column in table.columns]), " & ".join(["", *both]) + r" \\"]
+    return lines
 
 
-def _row(table: Table, row: Row) -> str:
+def _heads(column: Column, wide: int) -> str:
+    """What tells our values, the paper's and the distance apart; nothing where ours stand alone."""
+    if not column.paper:
+        return f"\\multicolumn{{{wide}}}{{c}}{{}}" if wide > 1 else ""
+    names = [f"\\multicolumn{{{wide}}}{{c}}{{{name}}}" if wide > 1 else name for name in ("ours", "paper")]
+    return " & ".join([*names, *["{diff.}"] * column.distance])
+
+
+def _groups(columns: Sequence[Column], spans: Sequence[int]) -> list[str]:
+    """A title over each run of columns of one group; no line where no column has one."""
+    if not any(column.group for column in columns):
+        return []
+    grouped = [(name, [*members]) for name, members in groupby(range(len(spans)), lambda i: columns[i].group)]
+    names, widths = [name for name, _ in grouped], [sum(spans[i] for i in members) for _, members in grouped]
+    titles = [f"\\multicolumn{{{width}}}{{c}}{{{escape(name)}}}" for name, width in zip(names, widths, strict=True)]
+    return [" & ".join(["", *titles]) + r" \\", _rules(widths, [bool(name) for name in names])]
+
+
+def _rules(widths: Sequence[int], drawn: Iterable[bool]) -> str:
+    """A short rule below each of those that are drawn."""
+    ends = [1 + total for total in accumulate(widths)]
+    spots = [(end - width + 1, end) for end, width, draw in zip(ends, widths, drawn, strict=True) if draw]
+    return "".join(f"\\cmidrule(lr){{{first}-{last}}}" for first, last in spots)
+
+
+def _row(table: Table, row: Row, form: Form) -> str:
     texts = [escape(f"{row.title} {row.mark}".strip())]
     for column, cell in zip(table.columns, row.cells, strict=True):
-        texts += _cell(cell, column, table.num_seeds)
+        remark = table.remark(column, cell)
+        mean = form.value(number(cell.ours.mean if cell.ours else None, column.decimals), cell.best)
+        rest = _spread(cell, column) + _small(f"({remark})" if remark else "") + escape(cell.signs)
+        texts.append(form.joined(mean, rest))
+        if column.paper:
+            paper = form.value(number(cell.paper, column.decimals), False)
+            texts.append(form.joined(paper, _error(cell.paper_se, column)))
+        if column.distance:
+            texts.append(form.value(signed(cell.distance), False))
     return " & ".join(texts) + r" \\"
 
 
-def _cell(cell: Cell, column: Column, num_seeds: int) -> list[str]:
-    theirs = _signed(number(cell.paper, column.decimals)) + _error(cell.paper_se, column)
-    paper = [theirs] if column.paper else []
-    if cell.ours is None:
-        return [escape(DASH), *paper]
-    mean = _signed(number(cell.ours.mean, column.decimals))
-    spread, n = _error(cell.ours.se, column), cell.ours.n
-    seeds = f" {{\\scriptsize({n} of {num_seeds})}}" if n != num_seeds else ""
-    return [(f"\\textbf{{{mean}}}" if cell.best else mean) + spread + seeds, *paper]
+def _spread(cell: Cell, column: Column) -> str:
+    if cell.ours is None or cell.bounds is None:
+        return _error(cell.ours.se if cell.ours else None, column)
+    return _small("[{}, {}]".format(*(_in_signs(number(end, column.decimals), False) for end in cell.bounds)))
 
 
 def _error(se: float | None, column: Column) -> str:
-    return f" {{\\scriptsize$\\pm$ {number(se, column.decimals)}}}" if se is not None else ""
+    return "" if se is None else _small(f"$\\pm$ {number(se, column.decimals)}")
 
 
-def _signed(text: str) -> str:
-    return f"$-${text[1:]}" if text.startswith("-") else escape(text)
+def _small(text: str) -> str:
+    return f" {{\\scriptsize{text}}}" if text else ""

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from benchmark.report.table import DASH, Cell, Column, Row, Table, number
+from benchmark.report.table import DASH, Cell, Column, Row, Table, number, signed
 
-__all__ = ["render"]
+__all__ = ["grid", "render"]
 
 
 def render(table: Table) -> str:
     """Caption, table, notes. A paper's values have a column of their own to the right of ours."""
     lines = [[table.corner, *(title for column in table.columns for title in _head(column))]]
     lines += [[_title(row), *_texts(table, row)] for row in table.rows]
+    return "\n".join([_escape(table.caption), "", grid(lines), *(f"\n{_escape(n)}" for n in table.notes)]) + "\n"
+
+
+def grid(lines: Sequence[Sequence[str]]) -> str:
+    """Texts as a table, the first line its heads, the first column to the left and the others to the right."""
     lines = [[_escape(text) for text in line] for line in lines]
     widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    body = [_line(line, widths) for line in (lines[0], rule, *lines[1:])]
-    return "\n".join([_escape(table.caption), "", *body, *(f"\n{_escape(note)}" for note in table.notes)]) + "\n"
+    return "\n".join(_line(line, widths) for line in (lines[0], rule, *lines[1:]))
 
 
 def _head(column: Column) -> list[str]:
-    return [column.title, "paper"] if column.paper else [column.title]
+    title = f"{column.group}: {column.title}" if column.group else column.title
+    return [title, *["paper"] * column.paper, *["diff."] * column.distance]
 
 
 def _title(row: Row) -> str:
@@ -31,25 +36,31 @@ def _title(row: Row) -> str:
 
 def _texts(table: Table, row: Row) -> Iterator[str]:
     for column, cell in zip(table.columns, row.cells, strict=True):
-        yield _ours(cell, column.decimals, table.num_seeds)
+        remark = table.remark(column, cell)
+        yield _ours(cell, column.decimals) + (f" ({remark})" if remark else "") + cell.signs
         if column.paper:
             yield number(cell.paper, column.decimals) + _error(cell.paper_se, column.decimals)
+        if column.distance:
+            yield signed(cell.distance)
 
 
-def _ours(cell: Cell, decimals: int, num_seeds: int) -> str:
+def _ours(cell: Cell, decimals: int) -> str:
     if cell.ours is None:
         return DASH
     mean = number(cell.ours.mean, decimals)
-    spread = _error(cell.ours.se, decimals)
-    seeds = f" ({cell.ours.n} of {num_seeds})" if cell.ours.n != num_seeds else ""
-    return (f"**{mean}**" if cell.best else mean) + spread + seeds
+    spread = _interval(cell.bounds, decimals) if cell.bounds else _error(cell.ours.se, decimals)
+    return (f"**{mean}**" if cell.best else mean) + spread
 
 
 def _error(se: float | None, decimals: int) -> str:
     return f" ± {number(se, decimals)}" if se is not None else ""
 
 
-def _line(texts: list[str], widths: list[int]) -> str:
+def _interval(bounds: tuple[float, float], decimals: int) -> str:
+    return " [{}, {}]".format(*(number(end, decimals) for end in bounds))
+
+
+def _line(texts: Sequence[str], widths: list[int]) -> str:
     first, *others = (
         text.ljust(width) if i == 0 else text.rjust(width)
         for i, (text, width) in enumerate(zip(texts, widths, strict=True))

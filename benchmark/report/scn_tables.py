@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from benchmark.records import Record
+from benchmark.report.agreement_tables import scn as agreement
 from benchmark.report.captions import caption, listed, notes
-from benchmark.report.comparison import Measure, Published, by_method, cells_of
+from benchmark.report.comparison import Measure, Published, by_method, cells, with_distance
 from benchmark.report.published import published
 from benchmark.report.scores import Entrant, Scores
-from benchmark.report.table import Cell, Column, Row, Table, strongest
+from benchmark.report.table import Cell, Column, Row, Table
 
 __all__ = ["tables"]
 
@@ -25,6 +26,7 @@ def tables(scores: Scores) -> list[Table]:
     """The paper's, for those of its games that were run; the standardised accuracy of every data set that has one."""
     games = scores.restricted(published("racah2020")["r2"])
     found = [structure(games), ablation(games), accuracy(games)] if games.runs else []
+    found += [table] if games.runs and (table := agreement(games)) else []
     standardised = scores.restricted(scores.possible("r2_ridge"))
     return [*found, cross(standardised)] if standardised.runs else found
 
@@ -101,19 +103,19 @@ def _by_dataset(
     name: str, metric: str, lead: str, scores: Scores, entrants: Sequence[Entrant], paper: Mapping[str, Published]
 ) -> Table:
     """A row a data set and one for their mean, whose paper's values are under ""; the best of a row is bold."""
-    columns = tuple(Column(entrant.title, 2, paper=bool(paper)) for entrant in entrants)
-    compared = [entrant.role != "ceiling" for entrant in entrants]
+    columns = tuple(Column(e.title, 2, paper=bool(paper), method=e.method) for e in entrants)
 
-    def cells(over: tuple[str, ...], theirs: Published) -> tuple[Cell, ...]:
-        values = [scores.mean(entrant, over, metric) for entrant in entrants]
-        return cells_of(entrants, values, strongest(values, compared, 2), theirs)
+    def row(over: tuple[str, ...], theirs: Published) -> tuple[Cell, ...]:
+        return cells(scores, entrants, Measure(metric, Column("", 2), over, theirs))
 
     marks = _marks(scores)
-    rows = [Row(d, cells((d,), paper.get(d, {})), mark=marks[d]) for d in scores.datasets]
-    mean = Row(f"mean of {len(rows)}", cells(scores.datasets, paper.get("", {})), summary=True)
+    rows = [Row(d, row((d,), paper.get(d, {})), mark=marks[d]) for d in scores.datasets]
+    mean = Row(f"mean of {len(rows)}", row(scores.datasets, paper.get("", {})), summary=True)
     below = tuple(f"{sign} {text}" for sign, (_, text) in MARKS.items() if any(sign in mark for mark in marks.values()))
-    below = (*notes(scores), *below)
-    return Table(name, caption(lead, scores), "data set", columns, (*rows, mean), len(scores.seeds), below)
+    below = (*notes(scores, entrants, [cell for each in (*rows, mean) for cell in each.cells]), *below)
+    return with_distance(
+        Table(name, caption(lead, scores), "data set", columns, (*rows, mean), len(scores.seeds), below)
+    )
 
 
 def _marks(scores: Scores) -> dict[str, str]:

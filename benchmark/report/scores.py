@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean
 from typing import Literal
 
@@ -69,12 +70,12 @@ class Scores:
             groups[record.suite, record.budget].append(record)
         return [cls(*key, context, _by_entrant(group, context)) for key, group in sorted(groups.items())]
 
-    @property
+    @cached_property
     def datasets(self) -> tuple[str, ...]:
         """In alphabetical order."""
         return tuple(sorted({dataset for _, dataset, _ in self.runs}))
 
-    @property
+    @cached_property
     def seeds(self) -> tuple[int, ...]:
         """All that any entrant ran with."""
         return tuple(sorted({seed for _, _, seed in self.runs}))
@@ -100,23 +101,43 @@ class Scores:
 
         None where the run is missing or failed or the metric undefined.
         """
-        record = self.runs.get((entrant, dataset, seed))
-        return _values(record, target, probe).get(metric) if record else None
+        return self._values.get((entrant, dataset, seed), {}).get((metric, target, probe))
+
+    @cached_property
+    def _values(self) -> dict[tuple[Entrant, str, int], dict[tuple[str, str, str], float | None]]:
+        """By run, the metrics on test by metric, target and probe, the last of which may be ""."""
+        return {key: _on_test(record) for key, record in self.runs.items()}
 
     def mean(
         self, entrant: Entrant, datasets: Sequence[str], metric: str, target: str = "all", probe: str = ""
     ) -> Summary | None:
         """Over seeds, of each seed's mean over the data sets; a seed that lacks one of them does not count."""
-        what = (metric, target, probe)
-        by_seed = ([self.value(entrant, dataset, seed, *what) for dataset in datasets] for seed in self.seeds)
-        complete = [[value for value in values if value is not None] for values in by_seed if None not in values]
-        return summarise([fmean(values) for values in complete if values])
+        found = self.complete(entrant, datasets, metric, target, probe) if datasets else {}
+        return summarise([fmean(values) for values in found.values()])
 
-    def possible(self, metric: str) -> tuple[str, ...]:
+    def complete(
+        self, entrant: Entrant, datasets: Sequence[str], metric: str, target: str = "all", probe: str = ""
+    ) -> dict[int, list[float]]:
+        """The values on these data sets, of each seed that has all of them."""
+        what = (metric, target, probe)
+        by_seed = {seed: [self.value(entrant, dataset, seed, *what) for dataset in datasets] for seed in self.seeds}
+        found = {seed: [value for value in values if value is not None] for seed, values in by_seed.items()}
+        return {seed: values for seed, values in found.items() if len(values) == len(datasets)}
+
+    def paths(self, entrant: Entrant, datasets: Iterable[str]) -> tuple[str, ...]:
+        """Of its records on these data sets, as they lie under the output folder."""
+        wanted = ((entrant, dataset, seed) for dataset in datasets for seed in self.seeds)
+        return tuple(self._paths[key] for key in wanted if key in self.runs)
+
+    @cached_property
+    def _paths(self) -> dict[tuple[Entrant, str, int], str]:
+        return {key: record.path.as_posix() for key, record in self.runs.items()}
+
+    def possible(self, metric: str, target: str = "all", probe: str = "") -> tuple[str, ...]:
         """The data sets but those whose finished runs all leave the metric undefined."""
         finished = [
-            (dataset, _values(record, "all", "").get(metric))
-            for (_, dataset, _), record in self.runs.items()
+            (dataset, self.value(entrant, dataset, seed, metric, target, probe))
+            for (entrant, dataset, seed), record in self.runs.items()
             if record.status == "ok"
         ]
         undefined = {dataset for dataset, _ in finished} - {dataset for dataset, value in finished if value is not None}
@@ -137,9 +158,7 @@ def _by_entrant(records: Sequence[Record], context: Context) -> dict[tuple[Entra
     return runs
 
 
-def _values(record: Record, target: str, probe: str) -> dict[str, float | None]:
-    return {
-        row["metric"]: row["value"]
-        for row in record.metrics
-        if row["target"] == target and row["split"] == "test" and probe in ("", row["probe"])
-    }
+def _on_test(record: Record) -> dict[tuple[str, str, str], float | None]:
+    rows = [row for row in record.metrics if row["split"] == "test"]
+    by_any = {(row["metric"], row["target"], ""): row["value"] for row in rows}
+    return by_any | {(row["metric"], row["target"], row["probe"]): row["value"] for row in rows}

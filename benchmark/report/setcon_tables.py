@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from benchmark.records import Record
+from benchmark.report.agreement_tables import setcon as agreement
 from benchmark.report.captions import listed
 from benchmark.report.comparison import Measure, by_method, scaled
 from benchmark.report.published import published
@@ -46,7 +47,7 @@ PERCENT: dict[str, Any] = {"scale": 100.0}
 def tables(scores: Scores) -> list[Table]:
     """Those of each data set for which there is something to show."""
     steps = (partial(steps_ahead, metric=metric) for metric in STEPS)
-    makers: tuple[Maker, ...] = (reconstruction, own_decoder, *steps, masks, linear)
+    makers: tuple[Maker, ...] = (reconstruction, agreement, own_decoder, *steps, masks, linear)
     single = (scores.restricted((dataset,)) for dataset in scores.datasets)
     return [table for one in single for make in makers if (table := make(one))]
 

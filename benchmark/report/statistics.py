@@ -1,10 +1,12 @@
-"""What a few seeds tell about a mean."""
+"""What a few seeds tell about a mean, and about the difference between two."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Summary", "summarise"]
+__all__ = ["Summary", "holm", "in_standard_errors", "paired", "summarise", "welch"]
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,54 @@ def summarise(values: Sequence[float]) -> Summary | None:
         return Summary(mean, None, 1)
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
     return Summary(mean, math.sqrt(variance / n), n)
+
+
+def in_standard_errors(ours: Summary, paper: float, paper_se: float | None) -> float | None:
+    """Ours less the paper's, over the root of the sum of both squared standard errors, or ours where it gives none.
+
+    None where that is 0 or ours is of one seed.
+    """
+    if ours.se is None:
+        return None
+    combined = math.hypot(ours.se, paper_se or 0.0)
+    return (ours.mean - paper) / combined if combined > 0 else None
+
+
+def paired(differences: Sequence[float]) -> float | None:
+    """The two-sided p-value of Student's t-test that the differences have mean 0; None for fewer than 3.
+
+    Differences that are all the same leave no doubt: p is 0, or 1 where all are 0.
+    """
+    if len(differences) < 3:
+        return None
+    found = summarise(differences)
+    assert found is not None
+    return _two_sided(found.mean, found.se or 0.0, found.n - 1)
+
+
+def welch(one: Summary, other: Summary) -> float | None:
+    """The two-sided p-value of Welch's t-test that two independent means are equal; None where either is of one."""
+    if one.se is None or other.se is None:
+        return None
+    squares = (one.se**2, other.se**2)
+    within = sum(square**2 / (found.n - 1) for square, found in zip(squares, (one, other), strict=True))
+    freedom = sum(squares) ** 2 / within if within > 0 else math.inf
+    return _two_sided(one.mean - other.mean, math.sqrt(sum(squares)), freedom)
+
+
+def _two_sided(difference: float, se: float, freedom: float) -> float:
+    if se <= 1e-12 * abs(difference):  # rounding is no spread
+        return 0.0 if difference else 1.0
+    from scipy.special import stdtr
+
+    return 2 * float(stdtr(freedom, -abs(difference / se)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The same, adjusted for being several (Holm 1979): below a level, all together err that often at most."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, least = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = least
+    return adjusted

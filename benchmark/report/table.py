@@ -5,50 +5,89 @@ from __future__ import annotations
 import csv as csv_format
 import io
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from benchmark.report.statistics import Summary
+from benchmark.report.statistics import Summary, in_standard_errors
 
-__all__ = ["DASH", "Cell", "Column", "Row", "Table", "csv", "number", "strongest"]
+__all__ = ["ALIKE", "COLLAPSED", "DASH", "Cell", "Column", "Row", "Table", "csv", "number", "signed", "strongest"]
 
 DASH = "—"
+
+ALIKE = "°"
+"""Beside a mean that is not significantly worse than the best."""
+
+COLLAPSED = "§"
+"""Beside a mean with a collapsed run in it."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """Our value and the paper's; None where there is none. `best`: no other that may be called best beats it.
 
-    `paper_se` is the standard error that the paper prints, if it does.
+    `paper_se` is the standard error that the paper prints, if it does. `alike`: not significantly worse than the best.
+    `bounds` are the ends of an interval to be printed instead of the standard error. `covered`: how many of how many
+    have a value, of the data sets whose mean is missing or of what else a table is about. `runs` are the paths of the
+    records behind it.
     """
 
     ours: Summary | None = None
     paper: float | None = None
     best: bool = False
     paper_se: float | None = None
+    alike: bool = False
+    collapsed: bool = False
+    bounds: tuple[float, float] | None = None
+    covered: tuple[int, int] | None = None
+    runs: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def distance(self) -> float | None:
+        """Ours less the paper's in units of the combined standard error, as `in_standard_errors` has it."""
+        if self.ours is None or self.paper is None:
+            return None
+        return in_standard_errors(self.ours, self.paper, self.paper_se)
+
+    @property
+    def signs(self) -> str:
+        """What stands beside the mean."""
+        return ALIKE * self.alike + COLLAPSED * self.collapsed
 
 
 @dataclass(frozen=True)
 class Column:
-    """One measurement a row, printed with that many decimals; `paper` tells whether papers' values stand beside it."""
+    """One measurement a row, printed with that many decimals.
+
+    `paper` tells whether papers' values stand beside it, `distance` whether the distance from them does. Neighbours of
+    one `group` share a title above theirs. A cell says its n where that is not `num_seeds` (None: the table's).
+    `method` is whose numbers these are, where a column is a method's.
+    """
 
     title: str
     decimals: int
     paper: bool = False
+    distance: bool = False
+    group: str = ""
+    num_seeds: int | None = None
+    method: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Cells in the order of the columns. `mark` refers to a note; a `summary` is set apart from the rows above it."""
+    """Cells in the order of the columns. `mark` refers to a note; a `summary` is set apart from the rows above it.
+
+    `method` is whose numbers these are, where a row is a method's.
+    """
 
     title: str
     cells: tuple[Cell, ...]
     mark: str = ""
     summary: bool = False
+    method: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """`name` is a file's, `corner` heads the rows' titles; a cell says its n where that is not `num_seeds`."""
+    """`name` is a file's, `corner` heads the rows' titles; a cell says its n where that is not its column's."""
 
     name: str
     caption: str
@@ -58,6 +97,13 @@ class Table:
     num_seeds: int
     notes: tuple[str, ...] = ()
 
+    def remark(self, column: Column, cell: Cell) -> str:
+        """What a cell says of what it covers or else of its n ("2 of 3" seeds); "" where none is missing."""
+        seeds = column.num_seeds or self.num_seeds
+        if cell.covered:
+            return "{} of {}".format(*cell.covered)
+        return f"{cell.ours.n} of {seeds}" if cell.ours and cell.ours.n != seeds else ""
+
 
 def number(value: float | None, decimals: int) -> str:
     """As printed: a dash for None, and no minus before a zero."""
@@ -65,6 +111,11 @@ def number(value: float | None, decimals: int) -> str:
         return DASH
     text = f"{value:.{decimals}f}"
     return text.lstrip("-") if float(text) == 0 else text
+
+
+def signed(value: float | None) -> str:
+    """A distance in standard errors as printed: with its sign, to a tenth."""
+    return DASH if value is None else f"{value:+.1f}".replace("-0.0", "+0.0")
 
 
 def strongest(
@@ -83,13 +134,22 @@ def strongest(
 
 
 def csv(table: Table) -> str:
-    """One line a cell, unrounded: our mean, standard error, n, Student's 95 % interval, the paper's value and error."""
+    """One line a cell, unrounded: our mean, its standard error, n, and Student's 95 % interval or the cell's own; the
+    marks, the distance from the paper's value in standard errors, that value and its error."""
     text = io.StringIO()
     lines = csv_format.writer(text, lineterminator="\n")
-    lines.writerow(["row", "column", "mean", "se", "n", "low95", "high95", "paper", "paper_se"])
+    lines.writerow(COLUMNS)
     for row in table.rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
             ours = [cell.ours.mean, cell.ours.se, cell.ours.n] if cell.ours else [None, None, 0]
-            interval = (cell.ours.interval() if cell.ours else None) or (None, None)
-            lines.writerow([row.title, column.title, *ours, *interval, cell.paper, cell.paper_se])
+            interval = cell.bounds or (cell.ours.interval() if cell.ours else None) or (None, None)
+            marks = [int(cell.best), int(cell.alike), int(cell.collapsed)]
+            title = f"{column.group}: {column.title}" if column.group else column.title
+            lines.writerow([row.title, title, *ours, *interval, *marks, cell.distance, cell.paper, cell.paper_se])
     return text.getvalue()
+
+
+COLUMNS = (
+    *("row", "column", "mean", "se", "n", "low95", "high95"),
+    *("best", "not_worse", "collapsed", "distance", "paper", "paper_se"),
+)

@@ -5,29 +5,38 @@ A pure function of the records: no wall times, no paths, so that the same record
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmark.records import Record, write_atomically
-from benchmark.report import colour_tables, cswm_tables, latex, markdown, scn_tables, setcon_tables
+from benchmark.report import (
+    aggregate_tables,
+    colour_tables,
+    cswm_tables,
+    headline,
+    latex,
+    markdown,
+    scn_tables,
+    setcon_tables,
+)
 from benchmark.report.leftovers import remove_others
 from benchmark.report.scores import Context, Scores
 from benchmark.report.table import Table, csv
 
-__all__ = ["Context", "as_markdown", "build", "write_tables"]
+__all__ = ["Context", "as_markdown", "build", "everything", "in_markdown", "write", "write_tables"]
 
 BARE = Context()
 
 Maker = Callable[[Scores], list[Table]]
 
 MAKERS: dict[str, tuple[Maker, ...]] = {
-    "atari": (scn_tables.tables,),
+    "atari": (scn_tables.tables, aggregate_tables.tables),
     "synthetic": (setcon_tables.tables,),
     "colours": (colour_tables.tables,),
 }
 """Whose tables a suite gets; any other suite gets those of all papers for which it has the metrics."""
 
-EVERY: tuple[Maker, ...] = (cswm_tables.tables, setcon_tables.tables, scn_tables.tables)
+EVERY: tuple[Maker, ...] = (cswm_tables.tables, setcon_tables.tables, scn_tables.tables, aggregate_tables.tables)
 
 
 def build(records: Iterable[Record], context: Context) -> dict[str, list[Table]]:
@@ -38,26 +47,45 @@ def build(records: Iterable[Record], context: Context) -> dict[str, list[Table]]
     }
 
 
-def write_tables(records: Iterable[Record], out: Path, context: Context = BARE) -> list[Path]:
-    """Write every table into `out`, one folder a (suite, budget), and `all.tex`, which compiles by itself.
+def everything(records: Sequence[Record], context: Context) -> dict[str, list[Table]]:
+    """The one comparison over suites of each budget, as "headline-quick", then all tables of `build`."""
+    sets = Scores.of(records, context)
+    budgets = sorted({scores.budget for scores in sets})
+    headlines = {f"headline-{budget}": headline.tables([s for s in sets if s.budget == budget]) for budget in budgets}
+    return headlines | build(records, context)
+
+
+def write_tables(
+    records: Sequence[Record], out: Path, context: Context = BARE, form: latex.Form = latex.PLAIN
+) -> list[Path]:
+    """`write` every table of these records."""
+    return write(everything(records, context), out, form)
+
+
+def write(sets: Mapping[str, list[Table]], out: Path, form: latex.Form = latex.PLAIN) -> list[Path]:
+    """Write tables into `out`, one folder a (suite, budget), and `all-tables.tex`, which compiles by itself.
 
     Earlier tables of such a folder that are not written now are removed. Raises OSError.
     """
     written = []
-    sets = build(records, context)
     for folder, tables in sets.items():
         for table in tables:
-            forms = {"tex": latex.render(table, folder), "md": markdown.render(table), "csv": csv(table)}
+            forms = {"tex": latex.render(table, folder, form), "md": markdown.render(table), "csv": csv(table)}
             for ending, text in forms.items():
                 written.append(_write(out / folder / f"{table.name}.{ending}", text))
         remove_others(out / folder, written, (".tex", ".md", ".csv"))
     inputs = [f"{folder}/{table.name}" for folder, tables in sets.items() for table in tables]
-    return [*written, _write(out / "all.tex", latex.document(inputs))]
+    return [*written, _write(out / "all-tables.tex", latex.document(inputs, form))]
 
 
-def as_markdown(records: Iterable[Record], context: Context = BARE) -> str:
-    """All tables in one text, for a terminal."""
-    parts = ((folder, table) for folder, tables in build(records, context).items() for table in tables)
+def as_markdown(records: Sequence[Record], context: Context = BARE) -> str:
+    """All tables of these records in one text."""
+    return in_markdown(everything(records, context))
+
+
+def in_markdown(sets: Mapping[str, list[Table]]) -> str:
+    """Tables in one text, for a terminal."""
+    parts = ((folder, table) for folder, tables in sets.items() for table in tables)
     return "\n".join(f"## {folder}: {table.name}\n\n{markdown.render(table)}" for folder, table in parts)
 
 

@@ -1,0 +1,95 @@
+"""Losses sent to TensorBoard or Weights & Biases while runs train; absent unless asked for with `--log`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmark.errors import UserError
+from benchmark.plan import Run
+from benchmark.progress import Progress
+from benchmark.records import Record
+
+__all__ = ["LOGS", "Live", "live"]
+
+Send = Callable[[dict[str, float], int], None]
+"""Takes numbers by name, at a step."""
+
+Open = Callable[[Path, Run], tuple[Send, Callable[[], None]]]
+"""Begins to log a run below an output folder; returns what sends numbers and what ends it."""
+
+
+def _tensorboard(out: Path, run: Run) -> tuple[Send, Callable[[], None]]:
+    from tensorboardX import SummaryWriter
+
+    writer = SummaryWriter(str(out / "tensorboard" / run.path.with_suffix("").relative_to("runs")))
+
+    def send(numbers: dict[str, float], step: int) -> None:
+        for name, value in numbers.items():
+            writer.add_scalar(name, value, step)
+
+    return send, writer.close
+
+
+def _wandb(out: Path, run: Run) -> tuple[Send, Callable[[], None]]:
+    import wandb
+
+    name = f"{run.dataset_name}, {run.method_name}, seed {run.seed}"
+    config = {"suite": run.suite, "budget": run.budget, **run.configuration}
+    session = wandb.init(project="slotbench", name=name, config=config, dir=str(out), reinit="finish_previous")
+    return session.log, session.finish
+
+
+LOGS: dict[str, tuple[str, Open]] = {"tensorboard": ("tensorboardX", _tensorboard), "wandb": ("wandb", _wandb)}
+"""The package that each needs, and how a run begins."""
+
+
+def live(name: str) -> Open:
+    """What opens the log of a run. Raises UserError where its package is not installed."""
+    package, opened = LOGS[name]
+    if find_spec(package) is None:
+        raise UserError(
+            f"--log {name}: the package {package} is not installed; pip install 'slotbench[{name}]', or leave it out"
+        )
+    return opened
+
+
+class Live:
+    """Tells a display what it is told, and a log the losses of every run and its metrics at the end."""
+
+    def __init__(self, display: Progress, out: Path, opened: Open) -> None:
+        self.display, self.out, self._open = display, out, opened
+        self._send: Send | None = None
+        self._close: Callable[[], None] = lambda: None
+
+    def note(self, text: str) -> None:
+        self.display.note(text)
+
+    def run_started(self, run: Run) -> None:
+        self.display.run_started(run)
+        self._send, self._close = self._open(self.out, run)
+
+    def step(self, done: int, loss: float) -> None:
+        self.display.step(done, loss)
+        if self._send:
+            self._send({"loss": loss}, done)
+
+    def stage(self, name: str) -> None:
+        self.display.stage(name)
+
+    def run_finished(self, record: Record) -> None:
+        self.display.run_finished(record)
+        if self._send:
+            self._send(_metrics(record), record.training.get("steps", 0))
+        self._close()
+        self._send, self._close = None, lambda: None
+
+
+def _metrics(record: Record) -> dict[str, float]:
+    """Those of the test split that are defined, by probe, metric and target."""
+    return {
+        f"{row['probe']}/{row['metric']}/{row['target']}": row["value"]
+        for row in record.metrics
+        if row["split"] == "test" and row["value"] is not None
+    }

@@ -1,0 +1,130 @@
+"""How far our numbers agree with a paper's: do methods come in the same order, and data sets in that of difficulty?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmark.report.captions import caption
+from benchmark.report.comparison import AS_IN_PAPERS
+from benchmark.report.published import published
+from benchmark.report.scores import Entrant, Scores
+from benchmark.report.statistics import Summary
+from benchmark.report.table import Cell, Column, Row, Table
+from benchmark.types import Float
+
+__all__ = ["kendall", "scn", "setcon", "spearman"]
+
+Pairs = tuple[tuple[float, float], ...]
+"""Ours and the paper's."""
+
+NOTES = ("In brackets, of how many of the paper's values we have ours; of fewer than 3 no order is told (dash).",)
+
+FEWEST = 3
+"""Of fewer pairs no order is told."""
+
+
+class Line(NamedTuple):
+    """What is compared and by which measure: the values that both have, of how many that the paper has."""
+
+    title: str
+    measure: str
+    pairs: Pairs
+    wanted: int
+
+
+def spearman(pairs: Pairs) -> float | None:
+    """Spearman's correlation of ranks, -1 to 1; None for fewer than 3 pairs or where one side is constant."""
+    if not _ordered(pairs):
+        return None
+    ours, theirs = (np.sign(differences).sum(1) for differences in _differences(pairs))  # ranks, ties in the middle
+    return float(np.corrcoef(ours, theirs)[0, 1])
+
+
+def kendall(pairs: Pairs) -> float | None:
+    """Kendall's tau-b, -1 to 1: pairs in the same order less those in the other; None as for `spearman`."""
+    if not _ordered(pairs):
+        return None
+    ours, theirs = (np.sign(differences) for differences in _differences(pairs))
+    return float((ours * theirs).sum() / np.sqrt((ours**2).sum() * (theirs**2).sum()))
+
+
+MEASURES: Mapping[str, Callable[[Pairs], float | None]] = {"Spearman's rho": spearman, "Kendall's tau": kendall}
+
+
+def _ordered(pairs: Pairs) -> bool:
+    return len(pairs) >= FEWEST and all(len(set(side)) > 1 for side in zip(*pairs, strict=True))
+
+
+def _differences(pairs: Pairs) -> Iterator[Float[np.ndarray, "p p"]]:
+    """Of each value from each other, on our side and on the paper's."""
+    for side in np.array(pairs).T:
+        yield side[:, None] - side[None, :]
+
+
+def scn(scores: Scores) -> Table | None:
+    """Against Racah & Chandar 2020: each method's slot accuracies over games, and the methods' means over games."""
+    paper = published("racah2020")
+    games = [game for game in paper["r2"] if game in scores.datasets]
+    lines = [_over_games(scores, method, games) for method in paper["overall"]["r2"]]
+    means = {method: fmean(paper["r2"][game][method] for game in games) for method in paper["overall"]["r2"]}
+    lines.append(_over_methods(scores, "R²", tuple(games), means, "r2"))
+    for metric, theirs in paper["structure"].items():
+        over = tuple(game for game in scores.possible(f"{metric}_floor") if game in games)
+        lines.append(_over_methods(scores, metric, over, theirs, metric))
+    lead = (
+        "Agreement with Racah & Chandar 2020 in the paper's forms, on test: of a method's R² over the games shown "
+        "(Table 3), and of the methods' means over these (Tables 1 and 3)."
+    )
+    return _table("agreement", lead, scores, lines)
+
+
+def setcon(scores: Scores) -> Table | None:
+    """Against Table 1 of Löwe et al. 2020: the order of methods; `scores` of one data set."""
+    (dataset,) = scores.datasets
+    paper = published("loewe2020").get(dataset, {})
+    names = {"mse_p": ("mse", "p1"), "ari_p": ("fg_ari", "p1"), "mse_s": ("mse", "s"), "ari_s": ("fg_ari", "s")}
+    lines = []
+    for printed, (metric, target) in names.items():
+        theirs = {method: row[printed][0] for method, row in paper.items() if printed in row}
+        title = printed.replace("_", " ").upper().replace(" S", " s").replace(" P", " p")
+        lines += [_over_methods(scores, title, (dataset,), theirs, metric, target, "decoder")] if theirs else []
+    return _table(f"agreement-{dataset}", f"Agreement on {dataset} with Löwe et al. 2020, Table 1.", scores, lines)
+
+
+def _over_games(scores: Scores, method: str, games: Sequence[str]) -> Line:
+    paper = published("racah2020")["r2"]
+    found = {game: _ours(scores, method, (game,), "r2") for game in games}
+    pairs = tuple((value, paper[game][method]) for game, value in found.items() if value is not None)
+    return Line(f"{method}: R², over games", "Spearman's rho", pairs, len(paper))
+
+
+def _over_methods(scores: Scores, title: str, over: tuple[str, ...], theirs: Mapping[str, float], *what: str) -> Line:
+    found = {method: _ours(scores, method, over, *what) for method in theirs}
+    pairs = tuple((value, theirs[method]) for method, value in found.items() if value is not None)
+    return Line(f"{title}, over methods", "Kendall's tau", pairs, len(theirs))
+
+
+def _ours(scores: Scores, method: str, over: tuple[str, ...], *what: str) -> float | None:
+    """The mean over seeds of the method as the paper has it."""
+    entrants = [Entrant(method, variant, scores.context.role(method)) for variant in AS_IN_PAPERS]
+    found = [mean for entrant in entrants if (mean := scores.mean(entrant, over, *what))]
+    return found[0].mean if found else None
+
+
+def _table(name: str, lead: str, scores: Scores, lines: Sequence[Line]) -> Table | None:
+    """A row a line, in the column of its measure; no table where no line has enough pairs."""
+    found = {line: MEASURES[line.measure](line.pairs) for line in lines}
+    heads = [measure for measure in MEASURES if any(line.measure == measure for line in lines)]
+    rows = []
+    for line, value in found.items():
+        summary = None if value is None else Summary(value, None, len(line.pairs))
+        cell = Cell(summary, covered=(len(line.pairs), line.wanted))
+        rows.append(Row(line.title, tuple(cell if line.measure == head else Cell() for head in heads)))
+    meaning = "Correlation of the ranks of our means over seeds and of the paper's values; 1 is the same order."
+    columns = tuple(Column(head, 2) for head in heads)
+    table = Table(name, caption(f"{lead} {meaning}", scores), "of", columns, tuple(rows), len(scores.seeds), NOTES)
+    return table if any(value is not None for value in found.values()) else None

@@ -1,0 +1,127 @@
+"""What differs between the records of two output folders, such as a method's new version and the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from benchmark.records import Record
+from benchmark.report import markdown
+from benchmark.report.comparison import LEVEL
+from benchmark.report.scores import Context, Entrant, Scores
+from benchmark.report.statistics import Summary, holm, paired, summarise, welch
+from benchmark.report.table import DASH
+
+__all__ = ["Change", "as_markdown", "changes"]
+
+What = tuple[str, str, str]
+"""Metric, target and probe, as `Scores.value` takes them."""
+
+HEADS = ("suite, budget", "data set", "method", "metric", "A", "B", "B - A", "n", "p", "")
+
+NOTE = (
+    "Means ± standard error. n: pairs of the same seed (and data set), by a paired t-test; or runs in A and in B where "
+    "fewer than 3 seeds are shared, by Welch's. p is corrected by Holm over all lines; a dash: too few runs to tell."
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A metric of a method on a data set, or on several of them, in A and in B; `p` is not corrected yet."""
+
+    where: str
+    dataset: str
+    method: str
+    what: What
+    before: Summary
+    after: Summary
+    pairs: int
+    p: float | None
+    higher_is_better: bool
+
+
+def changes(before: Sequence[Record], after: Sequence[Record], context: Context) -> list[Change]:
+    """Of every metric that is good or bad and that both have; of one told for "all", only that."""
+    sets = {(scores.suite, scores.budget): scores for scores in Scores.of(before, context)}
+    found: list[Change] = []
+    for new in Scores.of(after, context):
+        old = sets.get((new.suite, new.budget))
+        for entrant in new.entrants() if old else ():
+            assert old is not None
+            for what, better in _directions(new, entrant).items():
+                found += _of_metric(old, new, entrant, what, better)
+    return found
+
+
+def _directions(scores: Scores, entrant: Entrant) -> dict[What, bool]:
+    """The metrics of a method, and whether more of each is better."""
+    rows = [row for (other, _, _), run in scores.runs.items() if other == entrant for row in run.metrics]
+    whole = {(row["probe"], row["metric"]) for row in rows if row["target"] == "all"}
+    told = [row for row in rows if row["higher_is_better"] is not None and row["split"] == "test"]
+    told = [row for row in told if row["target"] == "all" or (row["probe"], row["metric"]) not in whole]
+    return {(row["metric"], row["target"], row["probe"]): row["higher_is_better"] for row in told}
+
+
+def _of_metric(old: Scores, new: Scores, entrant: Entrant, what: What, better: bool) -> Iterator[Change]:
+    """A change for each data set that both have and, of several, one for them all."""
+    both = [d for d in new.datasets if old.complete(entrant, (d,), *what) and new.complete(entrant, (d,), *what)]
+    for over in [(dataset,) for dataset in both] + [tuple(both)] * (len(both) > 1):
+        one, other = (scores.complete(entrant, over, *what) for scores in (old, new))
+        before, after = (summarise([fmean(values) for values in found.values()]) for found in (one, other))
+        if before is None or after is None:  # no seed has all of these data sets
+            continue
+        shared = [seed for seed in one if seed in other]
+        differences = [b - a for seed in shared for a, b in zip(one[seed], other[seed], strict=True)]
+        p = paired(differences)
+        pairs = len(differences) if p is not None else 0
+        name = over[0] if len(over) == 1 else f"mean of {len(over)}"
+        p = welch(before, after) if p is None else p
+        yield Change(f"{new.suite}, {new.budget}", name, entrant.title, what, before, after, pairs, p, better)
+
+
+def as_markdown(before: Sequence[Record], after: Sequence[Record], context: Context) -> str:
+    """A table of what changed, and the runs that only one folder has, or that failed in one."""
+    found = changes(before, after, context)
+    known = [change.p for change in found if change.p is not None]
+    adjusted = iter(holm(known))
+    lines = [_line(change, None if change.p is None else next(adjusted)) for change in found]
+    parts = [markdown.grid([[*HEADS], *lines]), NOTE] if lines else ["A and B have no metric of the same run."]
+    ours, theirs = _succeeded(before, context), _succeeded(after, context)
+    parts += [f"Only in A: {run}." for run in _named(ours - theirs)]
+    parts += [f"Only in B: {run}." for run in _named(theirs - ours)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _line(change: Change, p: float | None) -> list[str]:
+    metric, target, _ = change.what
+    n = str(change.pairs) if change.pairs else f"{change.before.n} and {change.after.n}"
+    difference = change.after.mean - change.before.mean
+    title = metric if target == "all" else f"{metric} {target}"
+    said = "" if p is None or p >= LEVEL else "better" if (difference > 0) == change.higher_is_better else "worse"
+    means = [_mean(change.before), _mean(change.after), f"{difference:+.3g}"]
+    return [change.where, change.dataset, change.method, title, *means, n, DASH if p is None else f"{p:.2g}", said]
+
+
+def _mean(value: Summary) -> str:
+    return f"{value.mean:.4g}" + (f" ± {value.se:.2g}" if value.se is not None else "")
+
+
+Place = tuple[str, str, str, str, int]
+
+
+def _succeeded(records: Sequence[Record], context: Context) -> set[Place]:
+    return {
+        (scores.suite, scores.budget, dataset, entrant.title, seed)
+        for scores in Scores.of(records, context)
+        for (entrant, dataset, seed), run in scores.runs.items()
+        if run.status == "ok"
+    }
+
+
+def _named(places: set[Place]) -> list[str]:
+    """A method on a data set with its seeds."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for *place, seed in sorted(places):
+        groups.setdefault(tuple(map(str, place)), []).append(str(seed))
+    return [f"{', '.join(place)}, seed {', '.join(seeds)}" for place, seeds in groups.items()]

@@ -1,0 +1,91 @@
+"""The one comparison: every method by the main metrics of every suite that was run at a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from benchmark.report.captions import caption, listed, notes
+from benchmark.report.comparison import Measure, cells
+from benchmark.report.scores import Scores
+from benchmark.report.table import Column, Row, Table
+
+__all__ = ["tables"]
+
+
+@dataclass(frozen=True)
+class Main:
+    """A main metric of a suite, averaged over those of `datasets` (empty: all) where it is possible."""
+
+    title: str
+    decimals: int
+    probe: str
+    metric: str
+    target: str = "all"
+    scale: float = 1.0
+    best: Callable[..., Any] = max
+    datasets: tuple[str, ...] = ()
+
+
+def _decoded(dataset: str, *titles: str) -> tuple[Main, ...]:
+    """Frames decoded from the slots of a frame and from those predicted one step ahead."""
+    errors = [Main(f"MSE {t} (1e-2)", 3, "decoder", "mse", t, 100.0, min, (dataset,)) for t in ("s", "p1")]
+    masks = [Main(f"FG-ARI {t} (%)", 1, "decoder", "fg_ari", t, 100.0, max, (dataset,)) for t in ("s", "p1")]
+    return (*errors, *masks)
+
+
+MAIN: dict[str, tuple[Main, ...]] = {
+    "atari": (
+        Main("R²", 2, "linear", "r2_ridge"),
+        Main("compactness", 3, "linear", "compactness_std"),
+        Main("modularity", 3, "linear", "modularity_std"),
+    ),
+    "synthetic": (*_decoded("gridworld"), *_decoded("bouncing_balls")),
+    "worlds": (Main("Hits@1, 1 step (%)", 1, "ranking", "hits_at_1", "p1", 100.0),),
+}
+"""What stands for a suite. GridWorld's objects are single pixels, so that it has no FG-ARI and no column of it."""
+
+LEAD = (
+    "Every method by the main metrics of every suite, on test. Atari: slot accuracy (R² of ridge regression on "
+    "standardised slots), compactness and modularity of its weights, standardised too, all averaged over games. "
+    "Synthetic videos: mean squared error on [-1, 1] and FG-ARI of a decoder trained on frozen slots, from the slots "
+    "of a frame (s) and from those predicted one step ahead (p1). Worlds: how often the true next state is the nearest."
+)
+
+
+def tables(sets: Sequence[Scores]) -> list[Table]:
+    """One for the suites of one budget; none where no suite has a main metric."""
+    shown = [scores for scores in sets if scores.suite in MAIN and _columns(scores)]
+    return [_headline(shown)] if shown else []
+
+
+def _headline(sets: Sequence[Scores]) -> Table:
+    everyone = replace(sets[0], runs={key: run for scores in sets for key, run in scores.runs.items()})
+    entrants = everyone.entrants()
+    columns = [(measure.column, cells(scores, entrants, measure)) for scores in sets for measure in _columns(scores)]
+    rows = tuple(
+        Row(entrant.title, tuple(found[i] for _, found in columns), method=entrant.method)
+        for i, entrant in enumerate(entrants)
+    )
+    text = " ".join([LEAD, *(caption("", scores).strip() for scores in sets)])
+    below = notes(everyone, entrants, [cell for row in rows for cell in row.cells], "the lowest MSE, else the highest")
+    absent = [suite for suite in MAIN if suite not in {scores.suite for scores in sets}]
+    more = (f"Nothing to show of {listed(absent)} at this budget.",) if absent else ()
+    heads = tuple(column for column, _ in columns)
+    return Table("headline", text, "method", heads, rows, max(len(s.seeds) for s in sets), (*below, *more))
+
+
+def _columns(scores: Scores) -> list[Measure]:
+    """The main metrics of a suite that some data set of it can have."""
+    found = []
+    for main in MAIN[scores.suite]:
+        possible = scores.possible(main.metric, main.target, main.probe)
+        over = tuple(dataset for dataset in possible if not main.datasets or dataset in main.datasets)
+        if over:
+            what = over[0] if main.datasets else f"{scores.suite}, mean of {len(over)}"
+            seeds = len(scores.seeds)
+            column = Column(main.title, main.decimals, group=f"{what}, n = {seeds}", num_seeds=seeds)
+            how: dict[str, Any] = {"scale": main.scale, "best": main.best}
+            found.append(Measure(main.metric, column, over, target=main.target, probe=main.probe, **how))
+    return found

@@ -1,0 +1,94 @@
+"""What changed between two output folders: means, tests against SciPy, and the runs that only one has."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made import failed, record, row, written
+from scipy.stats import ttest_ind, ttest_rel
+
+from benchmark.command import main
+from benchmark.records import Record
+from benchmark.report.changes import as_markdown, changes
+from benchmark.report.scores import Context
+
+
+def runs(values: np.ndarray, first: int = 0, metric: str = "r2", datasets: tuple[str, ...] = ("pong",)) -> list[Record]:
+    """Seeds by data sets."""
+    return [
+        record(dataset, "scn", first + seed, [row("linear", metric, "all", float(values[seed, d]))])
+        for seed in range(len(values))
+        for d, dataset in enumerate(datasets)
+    ]
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def test_shared_seeds_are_compared_in_pairs(random):
+    a, b = random.normal(0, 1, (4, 1)), random.normal(0.5, 1, (4, 1))
+    (found,) = changes(runs(a), runs(b), Context())
+    assert (found.before.mean, found.after.mean) == (pytest.approx(a.mean()), pytest.approx(b.mean()))
+    assert (found.pairs, found.p) == (4, pytest.approx(ttest_rel(a[:, 0], b[:, 0]).pvalue))
+
+
+def test_other_seeds_are_compared_as_independent(random):
+    a, b = random.normal(0, 1, (4, 1)), random.normal(0.5, 1, (3, 1))
+    (found,) = changes(runs(a), runs(b, first=10), Context())
+    assert (found.pairs, found.p) == (0, pytest.approx(ttest_ind(a[:, 0], b[:, 0], equal_var=False).pvalue))
+
+
+def test_several_data_sets_have_a_line_of_their_mean_over_all_pairs(random):
+    a = random.normal(0, 1, (2, 2))
+    b = a + random.normal(0.2, 0.1, (2, 2))
+    found = changes(runs(a, datasets=("boxing", "pong")), runs(b, datasets=("boxing", "pong")), Context())
+    assert [change.dataset for change in found] == ["boxing", "pong", "mean of 2"]
+    assert (found[2].pairs, found[2].p) == (4, pytest.approx(ttest_rel(a.ravel(), b.ravel()).pvalue))
+
+
+@pytest.mark.parametrize(("metric", "up", "word"), [("r2", 1, "better"), ("r2", -1, "worse"), ("mse", 1, "worse")])
+def test_what_is_significant_is_called_better_or_worse_by_its_direction(random, metric, up, word):
+    a = random.normal(0, 1, (4, 1))
+    text = as_markdown(runs(a, metric=metric), runs(a + up * random.normal(2, 0.1, (4, 1)), metric=metric), Context())
+    assert f"{word} |" in text
+
+
+def test_p_values_are_corrected_for_all_lines(random):
+    a, games = random.normal(0, 1, (3, 3)), ("boxing", "pong", "tennis")
+    b = a + np.array([[0.29, 0.3, 0.31], [0.2, 0.3, -0.4], [0.1, -0.2, 0.3]]).T
+    before, after = (runs(values, datasets=games) for values in (a, b))
+    smallest = min(change.p for change in changes(before, after, Context()))
+    assert f"| {4 * smallest:.2g} |" in as_markdown(before, after, Context())
+
+
+def test_one_seed_tells_the_difference_and_no_more():
+    text = as_markdown(runs(np.array([[0.5]])), runs(np.array([[0.75]])), Context())
+    assert "| +0.25 | 1 and 1 |   — |" in text
+
+
+def test_a_part_of_a_metric_and_what_is_neither_good_nor_bad_are_left_out():
+    rows = [row("linear", "r2", "all", 0.5), row("linear", "r2", "ball_x", 0.5), row("decoder", "mse", "p1", 0.5)]
+    floor = {**row("linear", "compactness_floor", "all", 0.1), "higher_is_better": None}
+    run = record("pong", "scn", 0, [*rows, floor])
+    found = [change.what for change in changes([run], [run], Context())]
+    assert found == [("r2", "all", "linear"), ("mse", "p1", "decoder")]
+
+
+def test_runs_of_one_folder_only_are_named():
+    text = as_markdown([*runs(np.ones((3, 1))), failed("boxing", "scn")], runs(np.ones((1, 1))), Context())
+    assert "Only in A: synthetic, quick, pong, scn, seed 1, 2." in text
+    assert "boxing" not in text and "Only in B" not in text
+    other = [record("tennis", "cswm", 0, [row("linear", "r2", "all", 0.5)])]
+    assert as_markdown(other, runs(np.ones((1, 1))), Context()).startswith("A and B have no metric of the same run.")
+
+
+def test_the_command_prints_it_and_a_folder_without_records_is_a_mistake(tmp_path, capsys):
+    for name, value in (("a", 0.25), ("b", 0.5)):
+        for run in runs(np.full((1, 1), value)):
+            written(tmp_path / name, replace(run, configuration={"method": {}, "dataset": {}, "training": {}}))
+    assert main(["--compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    assert "+0.25" in capsys.readouterr().out
+    assert main(["--compare", str(tmp_path / "a"), str(tmp_path / "c")]) == 2
+    assert "no records under" in capsys.readouterr().err

@@ -1,0 +1,236 @@
+"""What tables say beyond means: who is not worse than the best, what collapsed, how far a paper is, all in one."""
+
+import csv
+import shutil
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made import decoded, record, row
+from scipy.stats import kendalltau, spearmanr, ttest_rel
+
+from benchmark.records import Record
+from benchmark.report import latex, markdown
+from benchmark.report.agreement_tables import kendall, spearman
+from benchmark.report.published import published
+from benchmark.report.scores import Context
+from benchmark.report.statistics import holm
+from benchmark.report.table import Cell, Table, signed
+from benchmark.report.tables import build, everything, write_tables
+
+CONTEXT = Context(floors=frozenset({"random-cnn"}), ceilings=frozenset({"supervised"}))
+PAPER = published("racah2020")["r2"]
+
+
+def game(dataset: str, method: str, seed: int, value: float | None, **fields) -> Record:
+    names = ("r2", "r2_ridge", "compactness", "compactness_std", "modularity", "modularity_std")
+    rows = [row("linear", metric, "all", value) for metric in names]
+    return record(dataset, method, seed, rows, suite="atari", **fields)
+
+
+def grid(values: dict[str, np.ndarray], datasets: tuple[str, ...] = ("boxing", "pong")) -> list[Record]:
+    """A run a method, data set and seed: `values` are seeds by data sets."""
+    return [
+        game(dataset, method, seed, float(array[seed, d]))
+        for method, array in values.items()
+        for seed in range(len(array))
+        for d, dataset in enumerate(datasets)
+    ]
+
+
+def tables(records: list[Record], folder: str = "atari-quick") -> dict[str, Table]:
+    return {table.name: table for table in everything(records, CONTEXT)[folder]}
+
+
+def cell(table: Table, row: str, column: str) -> Cell:
+    return {r.title: r for r in table.rows}[row].cells[[c.title for c in table.columns].index(column)]
+
+
+def test_what_is_not_significantly_worse_than_the_best_is_marked():
+    random = np.random.default_rng(0)
+    best = random.normal(0.8, 0.02, (3, 2))
+    values = {"best": best, "near": best - random.normal(0.02, 0.05, (3, 2)), "far": best - 0.3 + 0.01 * best}
+    differences = {name: (best - values[name]).ravel() for name in ("near", "far")}
+    p = holm([float(ttest_rel(each, np.zeros(6)).pvalue) for each in differences.values()])
+    assert p[0] > 0.05 > p[1]
+    found = tables(grid(values))["cross-r2-ridge"]
+    marks = {c.title: found.rows[-1].cells[i].signs for i, c in enumerate(found.columns)}
+    assert marks == {"best": "", "near": "°", "far": ""}
+    assert "° not significantly worse" in found.notes[0]
+    assert "°" in markdown.render(found) and r"\textsuperscript{$\circ$}" in latex.render(found, "atari-quick")
+
+
+def test_holm_counts_all_that_are_compared():
+    # One p of .03 is significant by itself, not as the smallest of two.
+    t = 5.6
+    other = np.array([[0.5], [0.5], [0.5]]) - 0.01 * (1 + np.array([[-1], [0], [1]]) * 3**0.5 / t)
+    alone = tables(grid({"a": np.full((3, 1), 0.5), "b": other}, ("pong",)))["cross-r2-ridge"]
+    assert cell(alone, "pong", "b").signs == ""
+    both = tables(grid({"a": np.full((3, 1), 0.5), "b": other, "c": other}, ("pong",)))["cross-r2-ridge"]
+    assert cell(both, "pong", "b").signs == "°"
+
+
+def test_two_pairs_are_too_few_for_a_mark():
+    values = {"a": np.array([[0.5], [0.6]]), "b": np.array([[0.49], [0.58]])}
+    found = tables(grid(values, ("pong",)))["cross-r2-ridge"]
+    assert cell(found, "pong", "b").signs == ""
+
+
+def test_a_mean_that_lacks_data_sets_says_how_many_it_has():
+    records = [game("pong", "scn", 0, 0.5), game("boxing", "scn", 0, None), game("boxing", "cswm", 0, 0.5)]
+    found = tables(records)["cross-r2-ridge"]
+    assert "— (1 of 2)" in markdown.render(found)
+    assert any("how many of the data sets" in note for note in found.notes)
+
+
+def test_the_distance_from_the_paper_stands_beside_its_value():
+    values = [decoded(0.02, value) for value in (0.05, 0.07)]
+    records = [record("bouncing_balls", "setcon", seed, rows) for seed, rows in enumerate(values)]
+    found = tables(records, "synthetic-quick")["table1-bouncing_balls"]
+    expected = (6.0 - 5.541) / (1 + 0.811**2) ** 0.5
+    assert cell(found, "setcon", "MSE p (1e-2)").distance == pytest.approx(expected)
+    head, *_ = [text.split("|") for text in markdown.render(found).splitlines() if text.startswith("|")]
+    assert [text.strip() for text in head[2:5]] == ["MSE p (1e-2)", "paper", "diff."]
+    assert "combined standard error." in found.notes[0]
+    assert " 5.541 {\\scriptsize$\\pm$ 0.811} & +0.4 &" in latex.render(found, "x")
+    (single,) = [t for t in build(records[:1], CONTEXT)["synthetic-quick"] if t.name == "table1-bouncing_balls"]
+    assert not any(column.distance for column in single.columns)
+
+
+def test_a_paper_without_errors_is_compared_in_ours_alone():
+    found = tables(grid({"scn": np.array([[0.6], [0.8]])}, ("pong",)))["table3-r2"]
+    assert cell(found, "pong", "scn").distance == pytest.approx((0.7 - 0.73) / 0.1)
+    assert "ours alone as the paper gives none" in found.notes[0]
+
+
+def test_distances_are_printed_with_their_sign():
+    assert [signed(value) for value in (1.25, -0.01, 0.04, -12.0, None)] == ["+1.2", "+0.0", "+0.0", "-12.0", "—"]
+
+
+def test_collapsed_runs_are_marked_in_every_table_and_named_below():
+    why = {"diagnostics": {"collapsed": "effective rank 1.0"}}
+    records = [
+        *(game("pong", "cswm", seed, 0.1 * seed, notes=why if seed else {}) for seed in range(3)),
+        *(game("pong", "scn", seed, 0.5, notes={"diagnostics": {"collapsed": None}}) for seed in range(3)),
+    ]
+    sets = everything(records, CONTEXT)
+    for name, column in (("cross-r2-ridge", "cswm"), ("table3-r2", "cswm")):
+        found = {table.name: table for table in sets["atari-quick"]}[name]
+        assert "§" in cell(found, "pong", column).signs
+        assert "§" not in cell(found, "pong", "scn").signs
+        assert "§ collapsed: cswm on pong (effective rank 1.0), 2 of 3 seeds." in found.notes
+    (headline,) = sets["headline-quick"]
+    assert "§" in cell(headline, "cswm", "R²").signs
+    assert r"\textsuperscript{\S}" in latex.render(headline, "x")
+
+
+def test_the_headline_has_every_suite_of_a_budget_and_a_dash_for_what_is_missing():
+    ranked = row("ranking", "hits_at_1", "p1", 0.97)
+    records = [
+        *(game("pong", method, seed, 0.5) for method in ("scn", "supervised", "random-cnn") for seed in (0, 1)),
+        record("gridworld", "setcon", 0, decoded(0.01, 0.02)),
+        record("shapes", "cswm", 0, [ranked], suite="worlds"),
+        record("pong", "scn", 0, [], suite="atari", budget="paper"),
+    ]
+    (found,) = everything(records, CONTEXT)["headline-quick"]
+    assert [r.title for r in found.rows] == ["random-cnn (floor)", "cswm", "scn", "setcon", "supervised (ceiling)"]
+    assert [c.title for c in found.columns] == [
+        *("R²", "compactness", "modularity"),
+        *("MSE s (1e-2)", "MSE p1 (1e-2)"),
+        "Hits@1, 1 step (%)",
+    ]
+    assert [c.group for c in found.columns][::3] == ["atari, mean of 1, n = 2", "gridworld, n = 1"]
+    assert cell(found, "cswm", "Hits@1, 1 step (%)").ours.mean == 97
+    assert cell(found, "setcon", "MSE p1 (1e-2)").ours.mean == 2
+    assert cell(found, "scn", "MSE p1 (1e-2)") == Cell()
+    text = latex.render(found, "x")
+    assert r"\multicolumn{3}{c}{atari, mean of 1, n = 2} & \multicolumn{2}{c}{gridworld, n = 1}" in text
+    assert r"\cmidrule(lr){2-4}\cmidrule(lr){5-6}\cmidrule(lr){7-7}" in text
+
+
+def test_a_headline_without_a_suite_says_so():
+    (found,) = everything([game("pong", "scn", 0, 0.5)], CONTEXT)["headline-quick"]
+    assert found.notes[-1] == "Nothing to show of synthetic and worlds at this budget."
+
+
+def test_aggregates_are_over_complete_seeds_with_intervals_and_a_warning():
+    random = np.random.default_rng(0)
+    values = {"scn": random.uniform(0.2, 0.9, (3, 4)), "cswm": random.uniform(0.1, 0.8, (3, 4))}
+    records = grid(values, ("boxing", "bowling", "freeway", "pong"))
+    found = tables([*records, game("pong", "setcon", 0, 0.4)])
+    scn = cell(found["aggregates"], "scn", "IQM of R²")
+    assert scn.ours.mean == pytest.approx(np.sort(values["scn"].ravel())[3:9].mean())
+    assert scn.bounds[0] < scn.ours.mean < scn.bounds[1]
+    assert "Fewer than 5 seeds" in found["aggregates"].notes[0]
+    assert "no seed of it has every data set (setcon)" in found["aggregates"].notes[1]
+    assert "[" in markdown.render(found["aggregates"])
+    won = np.mean(values["scn"][:, None] > values["cswm"][None])
+    assert cell(found["improvement"], "scn", "over cswm").ours.mean == pytest.approx(won)
+    assert cell(found["improvement"], "scn", "over scn") == Cell()
+
+
+def test_one_data_set_or_one_method_is_not_aggregated():
+    one = grid({"scn": np.full((3, 1), 0.5), "cswm": np.full((3, 1), 0.4)}, ("pong",))
+    assert "aggregates" not in tables(one)
+    assert "aggregates" not in tables(grid({"scn": np.full((3, 2), 0.5)}))
+
+
+def test_agreement_is_that_of_scipy_over_games_and_methods():
+    games = ("boxing", "breakout", "freeway", "pong", "tennis")
+    random = np.random.default_rng(0)
+    values = {method: random.uniform(0, 1, (2, 5)) for method in ("random-cnn", "scn", "cswm", "supervised")}
+    found = tables(grid(values, games))["agreement"]
+    expected = spearmanr(values["scn"].mean(0), [PAPER[g]["scn"] for g in games]).statistic
+    assert cell(found, "scn: R², over games", "Spearman's rho").ours.mean == pytest.approx(expected)
+    theirs = [np.mean([PAPER[g][m] for g in games]) for m in values]
+    expected = kendalltau([array.mean() for array in values.values()], theirs).statistic
+    assert cell(found, "R², over methods", "Kendall's tau").ours.mean == pytest.approx(expected)
+    assert "(5 of 20)" in markdown.render(found)
+
+
+def test_our_own_values_agree_with_the_paper_if_they_are_the_papers():
+    records = [game(g, m, 0, value) for g, values in PAPER.items() for m, value in values.items()]
+    found = tables(records)["agreement"]
+    assert cell(found, "cswm: R², over games", "Spearman's rho").ours.mean == pytest.approx(1)
+    assert cell(found, "R², over methods", "Kendall's tau").ours.mean == pytest.approx(1, abs=0.1)
+
+
+def test_no_order_is_told_of_two_or_of_equals():
+    assert spearman(((1.0, 2.0), (2.0, 3.0))) is None
+    assert kendall(((1.0, 2.0), (1.0, 3.0), (1.0, 4.0))) is None
+    assert kendall(((1.0, 2.0), (2.0, 3.0), (3.0, 1.0))) == pytest.approx(-1 / 3)
+
+
+def test_setcons_methods_are_put_in_order_against_its_table():
+    theirs = published("loewe2020")["gridworld"]
+    records = [
+        record("gridworld", method, rows=decoded(values["mse_s"][0], values["mse_p"][0]))
+        for method, values in theirs.items()
+    ]
+    found = tables(records, "synthetic-quick")["agreement-gridworld"]
+    assert [r.title for r in found.rows] == ["MSE p, over methods", "MSE s, over methods"]
+    assert found.rows[0].cells[0].ours.mean == pytest.approx(1)
+
+
+def test_csv_has_groups_marks_and_distances(tmp_path):
+    write_tables(grid({"scn": np.array([[0.6], [0.8]])}, ("pong",)), tmp_path, CONTEXT)
+    with open(tmp_path / "atari-quick" / "table3-r2.csv", newline="") as file:
+        (line,) = [each for each in csv.DictReader(file) if (each["row"], each["column"]) == ("pong", "scn")]
+    assert float(line["distance"]) == pytest.approx(-0.3)
+    assert (line["best"], line["collapsed"]) == ("0", "0")
+    assert "atari, mean of 1, n = 2: R²" in (tmp_path / "headline-quick" / "headline.csv").read_text()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_tables_aligned_by_siunitx_compile_and_fit_the_page(tmp_path):
+    random = np.random.default_rng(0)
+    records = grid({method: random.normal(0.2, 0.4, (3, 2)) for method in ("scn", "cswm", "a_b", "supervised")})
+    records += [replace(record("gridworld", "setcon", 0, decoded(0.1, 1.2)), notes={"diagnostics": {"collapsed": "x"}})]
+    write_tables(records, tmp_path, CONTEXT, latex.ALIGNED)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all-tables.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    if "siunitx.sty' not found" in done.stdout:
+        pytest.skip("siunitx is not installed")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout

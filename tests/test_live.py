@@ -1,0 +1,85 @@
+"""Live logging: what is sent, to stand-ins of the packages, and what happens without them."""
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from made import record, row
+
+from benchmark import plan
+from benchmark.command import main
+from benchmark.configure import Configuration
+from benchmark.live import Live, live
+from benchmark.progress import Progress
+
+(RUN,) = plan.runs(Configuration("atari", "quick"), ["scn"], ["pong"], seeds=1)
+ROWS = [row("linear", "r2", "all", 0.5), row("linear", "r2", "x", None)]
+DONE = record("pong", "scn", 0, ROWS, training={"steps": 2})
+
+
+class Display:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def __getattr__(self, name: str):
+        return lambda *values: self.told.append(name)
+
+
+@pytest.fixture
+def sent(monkeypatch) -> list:
+    """All that reaches either package."""
+    found: list = []
+
+    class SummaryWriter:
+        def __init__(self, folder: str) -> None:
+            found.append(Path(folder).name)
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            found.append((name, value, step))
+
+        def close(self) -> None:
+            found.append("closed")
+
+    def init(**fields):
+        found.append(fields["name"])
+        log = lambda numbers, step: found.extend((name, value, step) for name, value in numbers.items())  # noqa: E731
+        return SimpleNamespace(log=log, finish=lambda: found.append("closed"))
+
+    for name, content in (("tensorboardX", {"SummaryWriter": SummaryWriter}), ("wandb", {"init": init})):
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr("benchmark.live.find_spec", lambda name: name)
+    return found
+
+
+@pytest.mark.parametrize(("name", "title"), [("tensorboard", "seed-0"), ("wandb", "pong, scn, seed 0")])
+def test_losses_and_metrics_are_sent_and_the_display_still_told(name, title, sent, tmp_path):
+    display = Display()
+    told = Live(display, tmp_path, live(name))
+    told.run_started(RUN)
+    told.step(1, 3.0)
+    told.stage("probing")
+    told.run_finished(DONE)
+    assert sent == [title, ("loss", 3.0, 1), ("linear/r2/all", 0.5, 2), "closed"]
+    assert display.told == ["run_started", "step", "stage", "run_finished"]
+    assert isinstance(told, Progress)
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "wandb"])
+def test_an_absent_package_is_one_line_and_exit_code_2(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("benchmark.live.find_spec", lambda name: None)
+    assert main(["--log", name, "--out", str(tmp_path), "--datasets", "pong", "--methods", "scn"]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.count("\n") == 1 and f"slotbench[{name}]" in shown.err and not shown.out
+
+
+def test_tensorboard_files_are_written_where_the_package_is(tmp_path):
+    pytest.importorskip("tensorboardX")
+    send, close = live("tensorboard")(tmp_path, RUN)
+    send({"loss": 1.0}, 1)
+    close()
+    assert [*(tmp_path / "tensorboard" / "pong").rglob("seed-0/events.*")]

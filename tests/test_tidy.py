@@ -1,0 +1,62 @@
+"""The tidy rows as CSV and Parquet, and that the dictionary beside them leaves nothing out."""
+
+import csv
+import random
+
+import pytest
+from made import decoded, record, row
+
+from benchmark.report.tidy import COLUMNS, METRICS, write_metrics
+
+
+def runs():
+    undefined = [*decoded(1 / 3, 0.2), row("mine", "my_metric", "all", None)]
+    return [record("gridworld", method, seed, undefined) for method in ("setcon", "a,b\n") for seed in (0, 1)]
+
+
+def test_every_metric_of_every_run_is_a_line_unrounded(tmp_path):
+    write_metrics(runs(), tmp_path, print)
+    with open(tmp_path / "metrics.csv", newline="") as file:
+        lines = [*csv.DictReader(file)]
+    assert [*lines[0]] == [*COLUMNS]
+    assert len(lines) == 4 * 5
+    chosen = [line for line in lines if (line["method"], line["seed"], line["target"]) == ("setcon", "1", "s")]
+    assert float(chosen[0]["value"]) == 1 / 3
+    assert {line["value"] for line in lines if line["metric"] == "my_metric"} == {""}
+    assert {line["method"] for line in lines} == {"setcon", "a,b\n"}
+
+
+def test_parquet_has_the_same_with_types_and_meanings(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    write_metrics(runs(), tmp_path, print)
+    table = parquet.read_table(tmp_path / "metrics.parquet")
+    assert table.column_names == [*COLUMNS] and table.num_rows == 20
+    assert [str(table.schema.field(name).type) for name in ("seed", "value", "higher_is_better", "method")] == [
+        *("int64", "double", "bool", "string")
+    ]
+    assert table.schema.field("value").metadata[b"meaning"].startswith(b"the number")
+    assert 1 / 3 in table["value"].to_pylist() and None in table["value"].to_pylist()
+
+
+def test_without_pyarrow_a_note_says_what_is_missing_and_nothing_stale_is_left(tmp_path, monkeypatch):
+    (tmp_path / "metrics.parquet").write_bytes(b"old")
+    monkeypatch.setattr("benchmark.report.tidy.find_spec", lambda name: None)
+    said = []
+    names = [path.name for path in write_metrics(runs(), tmp_path, said.append)]
+    assert names == ["metrics.csv", "metrics.md"] and not (tmp_path / "metrics.parquet").exists()
+    assert len(said) == 1 and "pip install" in said[0]
+
+
+def test_the_dictionary_has_every_column_and_metric(tmp_path):
+    write_metrics(runs(), tmp_path, print)
+    text = (tmp_path / "metrics.md").read_text()
+    lines = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")}
+    assert {*COLUMNS, *METRICS, "my_metric"} <= lines
+    assert all(meaning.text for meaning in METRICS.values())
+
+
+def test_the_same_records_in_any_order_give_the_same_bytes(tmp_path):
+    made = runs()
+    first = [path.read_bytes() for path in write_metrics(made, tmp_path, print)]
+    random.Random(0).shuffle(made)
+    assert [path.read_bytes() for path in write_metrics(made, tmp_path, print)] == first
