@@ -242,10 +242,10 @@ def test_a_method_that_keeps_the_shapes_is_let_through():
         checked.encode(Flat(), model, frames)
     with pytest.raises(ValueError, match="'part'"):
         parts = jnp.zeros(3)
-        checked.loss(replace_loss(lambda: (jnp.zeros(()), {"part": parts})), model, Batch(frames), None)
+        checked.loss(giving(lambda: (jnp.zeros(()), {"part": parts})), model, Batch(frames), jax.random.key(0))
 
 
-def replace_loss(gives):
+def giving(gives):
     return type("Given", (Sound,), {"loss": lambda self, model, batch, key: gives()})()
 
 

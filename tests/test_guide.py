@@ -54,7 +54,7 @@ def test_pasted_or_dropped_in_the_files_train_alike_and_appear_in_the_tables(els
     assert {row["probe"] for row in pasted.metrics} == {"linear", "restlessness"}
     assert pasted.provenance["code"]["method"]["file"] == "nearness.py"
 
-    for package in ("benchmark", "methods", "datasets", "probes"):
+    for package in ("benchmark", "methods", "datasets", "probes", "results/papers"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "run_benchmark.py", tmp_path)
     for name, package in FOLDERS.items():

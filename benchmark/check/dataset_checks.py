@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from benchmark.check.outcome import Check
 from benchmark.contracts import Dataset, Split, Splits
 from benchmark.modules.backbones import BACKBONES
 from benchmark.records import digest
-from benchmark.types import Batch, DatasetSpec
+from benchmark.types import Batch, Data, DatasetSpec, Key
 
 __all__ = ["CHECKS", "Source"]
 
@@ -114,8 +114,11 @@ def samples_have_the_shape_that_the_spec_says(source: Source) -> str | None:
 
 def samples_depend_on_the_key_alone(source: Source) -> str | None:
     train, window = source.splits.train, source.spec.training_window
-    sample = partial(train.sample, batch_size=BATCH, window=window)
     first, again, other = (source.sample(key) for key in (0, 0, 1))
+
+    def sample(data: Data, key: Key) -> Batch:
+        return train.sample(data, key, BATCH, window)
+
     if not _equal(first, again) or outcome.draws_outside_jax(sample, train.data, jax.random.key(0)):
         return "one key gives two samples; expected all randomness to come from `key`"
     return "two keys give the same sample; expected draws at random" if _equal(first, other) else None
