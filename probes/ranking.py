@@ -24,7 +24,7 @@ __all__ = ["Ranking"]
 
 STEPS = (1, 5, 10)
 
-PAIRS_PER_CALL = 2**24
+PAIRS_PER_CALL = 2**22
 """Distances that are held at once."""
 
 

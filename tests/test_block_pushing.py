@@ -124,13 +124,12 @@ def test_blocks_that_are_equally_near_do_not_meet():
         assert (masks == 1).sum() == (masks == 2).sum() == (world.sheet[0, 0] > 0).sum()
 
 
-def test_windows_are_consecutive_frames_of_an_episode_with_their_actions(splits):
+def test_windows_are_consecutive_frames_of_an_episode_with_their_actions(splits, batch):
     window = jax.tree.map(
         np.asarray, jax.jit(lambda data: splits.train.sample(data, jax.random.key(0), 200, 3))(splits.train.data)
     )
-    episodes = jax.tree.map(np.asarray, jax.jit(splits.train.read)(splits.train.data, jnp.arange(30)))
     known = {
-        episodes.labels.coordinates[i, t : t + 3].tobytes() + episodes.actions[i, t : t + 3].tobytes(): t
+        batch.labels.coordinates[i, t : t + 3].tobytes() + batch.actions[i, t : t + 3].tobytes(): t
         for i, t in np.ndindex(30, 19)
     }
     drawn = zip(window.labels.coordinates, window.actions, strict=True)
