@@ -49,9 +49,7 @@ def live(name: str) -> Open:
     """What opens the log of a run. Raises UserError where its package is not installed."""
     package, opened = LOGS[name]
     if find_spec(package) is None:
-        raise UserError(
-            f"--log {name}: the package {package} is not installed; pip install 'slotbench[{name}]', or leave it out"
-        )
+        raise UserError(f"--log {name}: the package {package} is not installed; pip install {package}, or leave it out")
     return opened
 
 

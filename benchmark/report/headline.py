@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,7 +69,8 @@ def _headline(sets: Sequence[Scores]) -> Table:
         Row(entrant.title, tuple(found[i] for _, found in columns), method=entrant.method)
         for i, entrant in enumerate(entrants)
     )
-    text = " ".join([LEAD, *(caption("", scores).strip() for scores in sets)])
+    told = [sentence for scores in sets for sentence in re.split(r"(?<=\.) (?=[A-Z])", caption("", scores).strip())]
+    text = " ".join([LEAD, *dict.fromkeys(told)])
     below = notes(everyone, entrants, [cell for row in rows for cell in row.cells], "the lowest MSE, else the highest")
     absent = [suite for suite in MAIN if suite not in {scores.suite for scores in sets}]
     more = (f"Nothing to show of {listed(absent)} at this budget.",) if absent else ()

@@ -66,7 +66,7 @@ METRICS = {
 
 DIRECTIONS = {True: "higher", False: "lower", None: ""}
 
-NO_PARQUET = "metrics.parquet needs the package pyarrow, which is not installed: pip install 'slotbench[parquet]'"
+NO_PARQUET = "metrics.parquet needs the package pyarrow, which is not installed: pip install pyarrow"
 
 
 def write_metrics(records: Iterable[Record], out: Path, note: Callable[[str], None]) -> list[Path]:
