@@ -42,6 +42,9 @@ class Run:
     tuned: Mapping[str, Any] | None = None
     """What chose the method's learning rate, if anything did."""
 
+    def __str__(self) -> str:
+        return f"{self.dataset_name}, {self.method_name}, seed {self.seed}"
+
     @cached_property
     def configuration(self) -> dict[str, Any]:
         """All that training depends on, besides the seed."""
@@ -94,7 +97,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Item:
-    """A run and what is to be done with it; `record` is what exists of it."""
+    """A run and what is to be done with it; `record` is what exists of it, and changes only when the run is done."""
 
     run: Run
     state: State
@@ -153,7 +156,7 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
         return Item(run, "done", record=record)
     if kept:
         return Item(run, "reprobe", record=record)
-    return Item(run, "new", "its parameters are not kept, so it is trained again for the changed probe")
+    return Item(run, "new", "its parameters are not kept, so it is trained again for the changed probe", record)
 
 
 def variant(record: Record) -> str:

@@ -97,9 +97,13 @@ def write(out: Path, record: Record) -> Path:
 
 def encode(record: Record) -> bytes:
     """The content of a record's file. Raises TypeError or ValueError for a value that JSON does not have."""
-    body = asdict(record)
-    whole = {"schema": SCHEMA, "checksum": _checksum(body), **body}
+    whole = {"schema": SCHEMA, "checksum": checksum(record), **asdict(record)}
     return json.dumps(whole, indent=1, allow_nan=False).encode()
+
+
+def checksum(record: Record) -> str:
+    """What tells the record from any other, also of the same run."""
+    return _checksum(asdict(record))
 
 
 def read(path: Path) -> Record:
@@ -119,7 +123,10 @@ def read(path: Path) -> Record:
         raise DamagedRecordError("its checksum does not match its content")
     if unknown := sorted(body.keys() ^ {f.name for f in fields(Record)}):
         raise DamagedRecordError(f"its fields differ from this version's: {', '.join(unknown)}")
-    return Record(**body)
+    record = Record(**body)
+    if record.path.parts != path.parts[-len(record.path.parts) :]:
+        raise DamagedRecordError(f"it belongs to another place, {record.path}")
+    return record
 
 
 def _checksum(body: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ A variant is the same class with other fields under its own name.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any, Generic, TypeVar
@@ -40,6 +41,8 @@ class Registry(Generic[T]):
 
     def _check(self, name: str, cls: type[T]) -> None:
         place = f"{self.kind} {name!r} in {_source(cls)}"
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):  # it becomes the name of a folder
+            raise UserError(f"{place}: a name is made of letters, digits, - and _; choose another")
         if name in self._entries:
             raise UserError(f"{place}: the name is already taken by {_source(self._entries[name][0])}; choose another")
         if not (isinstance(cls, type) and issubclass(cls, self.base)):
