@@ -7,9 +7,9 @@ as frames and programs do in it. It ends with its Dask worker, and with the comm
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
@@ -93,18 +93,21 @@ class Cluster:
             self._leave()
 
     def _submit(self, path: str, item: Item) -> None:
-        future = self._client.submit(do, self.duty, told([item]), resources=dict(self.resources) or None, pure=False)
+        task, resources = _by_value("do"), dict(self.resources) or None
+        future = self._client.submit(task, *astuple(self.duty), told([item]), resources=resources, pure=False)
         self._futures[path] = future  # Dask forgets a task that nobody holds
         future.add_done_callback(lambda done: self._heard.put(self._outcome(done, path)))
 
     def _outcome(self, future: Any, path: str) -> dict[str, Any]:
+        if future.cancelled():
+            return {"event": "lost", "run": path, "error": None}
         if error := future.exception():
             return {"event": "lost", "run": path, "error": error}
         return {"event": "over", "run": path, "slot": future.result()}
 
     def _try_again(self, path: str, item: Item, tries: int, error: Exception) -> None:
         if isinstance(error, ImportError):
-            raise UserError(f"the Dask workers cannot import slotbench ({error}); start them with PYTHONPATH={ROOT}")
+            raise UserError(f"a Dask worker cannot import slotbench ({error}): it needs what is here in {ROOT}")
         if isinstance(error, UserError) or tries > 2 * ATTEMPTS:
             raise UserError(f"{path}: {error}")
         self._submit(path, item)
@@ -112,8 +115,28 @@ class Cluster:
     def _leave(self) -> None:
         """Cancel what waits, end the worker processes of this command, and go."""
         self._client.cancel(list(self._futures.values()))
-        self._client.run(dismiss, self.duty, on_error="ignore")
+        self._client.run(_by_value("dismiss"), *astuple(self.duty), on_error="ignore")
         self._client.close()
+
+
+def _by_value(name: str) -> Callable[..., Any]:
+    """One of the two functions below, for a Dask worker, as code that takes plain values only.
+
+    Dask sends the code of a function that is made inside another. So the scheduler needs nothing of ours, and a Dask
+    worker only the repository, in the same folder.
+    """
+    root = str(ROOT)
+
+    def call(arguments: tuple[str, ...], folder: str, working_folder: str, *rest: Any) -> Any:
+        import importlib
+        import sys
+
+        if root not in sys.path:
+            sys.path.append(root)
+        duty = importlib.import_module("benchmark.engines.process").Duty(tuple(arguments), folder, working_folder)
+        return getattr(importlib.import_module("benchmark.engines.cluster"), name)(duty, *rest)
+
+    return call
 
 
 def do(duty: Duty, runs: Told) -> str:
