@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,15 @@ def workers_of(process: subprocess.Popen) -> list[int]:
     return [int(n) for n in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
+def holders(out: Path) -> list[int]:
+    """The processes that claims name."""
+    found = []
+    for path in out.glob("runs/*/*/*/*.claim-*"):
+        with suppress(FileNotFoundError):
+            found.append(json.loads(path.read_bytes()[12:])["process"])
+    return found
+
+
 def in_flight(out: Path) -> str:
     """What a kill interrupts: the runs that are claimed, each with the step of its newest checkpoint."""
     told = []
@@ -56,24 +65,27 @@ def in_flight(out: Path) -> str:
     return ", ".join(dict.fromkeys(told)) or "nothing in training"
 
 
+def ripe(out: Path, process: subprocess.Popen) -> bool:
+    """Is there a record, a checkpoint, and a run in the hands of the command's workers?"""
+    recorded = list(out.glob("runs/*/*/*/seed-*.json"))
+    saved = list(out.glob("cache/checkpoints/*/*/*/seed-*/[0-9]*"))
+    return bool(recorded and saved and set(holders(out)) & set(workers_of(process)))
+
+
 def survive(out: Path, kills: list[str], grid: list[str], chance: random.Random) -> None:
     """Do a grid with two workers that is killed again and again, and print what each kill interrupts.
 
-    Each comes when a run has been recorded and another, in training, has a checkpoint.
+    Each comes when a run has been recorded, a checkpoint is there, and the workers have begun.
     """
     environment = {"TEST_CHECKPOINT_EVERY": "0.3", "TEST_ATTEMPTS": "100"}
-
-    def ripe():
-        return list(out.glob("runs/*/*/*/seed-*.json")) and list(out.glob("cache/checkpoints/*/*/*/seed-*/[0-9]*"))
-
     process = tiny_grid.start(out, *grid, "--workers", "2", **environment)
     for number, kill in enumerate(kills, 1):
-        wait_for(ripe, process)
+        wait_for(lambda begun=process: ripe(out, begun), process)
         time.sleep(chance.random())
         assert process.poll() is None, f"the grid was done before kill {number}"
         print(f"kill {number}, {kill}: {in_flight(out)}")
         if kill == "a worker":
-            os.kill(chance.choice(wait_for(lambda: workers_of(process), process)), signal.SIGKILL)
+            os.kill(chance.choice(workers_of(process)), signal.SIGKILL)
             continue
         began = time.monotonic()
         if kill == "all":
@@ -103,9 +115,8 @@ needs_two_cores = pytest.mark.skipif(
 @needs_two_cores
 def test_a_grid_killed_three_times_ends_with_the_tables_of_an_undisturbed_one(tmp_path):
     broken, whole = tmp_path / "broken", tmp_path / "whole"
-    survive(
-        broken, ["a worker", "all", "SIGTERM"], tiny_grid.arguments(broken, "random-cnn,scn", 2, 600), random.Random(0)
-    )
+    kills = ["a worker", "all", "SIGTERM"]
+    survive(broken, kills, tiny_grid.arguments(broken, "random-cnn,scn", 2, 600), random.Random(0))
     undisturbed(whole, tiny_grid.arguments(whole, "random-cnn,scn", 2, 600))
     assert tables(broken) == tables(whole)
     assert not list(broken.rglob("*.claim-*")) and not list(broken.glob("cache/checkpoints/*/*/*/seed-*"))
@@ -234,9 +245,9 @@ def test_a_dask_cluster_finishes_the_grid_though_a_worker_is_killed_with_all_its
     grid = tiny_grid.arguments(tmp_path, "scn", 3, 300)
     process = None
     try:
-        wait_for(lambda: file.exists() and json.loads(file.read_text())["workers"] is not None, scheduler, *workers)
+        wait_for(file.exists, scheduler, *workers)
         process = tiny_grid.start(tmp_path, *grid, "--scheduler", str(file))
-        holder = wait_for(lambda: _holders(tmp_path), process)[0]
+        holder = wait_for(lambda: holders(tmp_path), process)[0]
         victim = next(worker for worker in workers if os.getpgid(holder) == worker.pid)
         os.killpg(victim.pid, signal.SIGKILL)
         shown, _ = process.communicate(timeout=LIMIT)
@@ -258,17 +269,10 @@ def _dask(*arguments: str) -> subprocess.Popen:
     )
 
 
-def _holders(out: Path) -> list[int]:
-    """The processes that claims name."""
-    return [json.loads(path.read_bytes()[12:])["process"] for path in out.glob("runs/*/*/*/*.claim-*")]
-
-
 def with_group_gone(process: subprocess.Popen) -> None:
     """Kill what is left of the processes that were started with this one."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
