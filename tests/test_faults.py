@@ -100,6 +100,14 @@ def survive(out: Path, kills: list[str], grid: list[str], chance: random.Random)
     assert process.returncode == 0, shown
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_left_running():
+    yield
+    for process in tiny_grid.started:
+        with_group_gone(process)
+    tiny_grid.started.clear()
+
+
 def undisturbed(out: Path, grid: list[str]) -> None:
     """The same grid in one process of one core, as each of two workers has it on two cores."""
     command = ["taskset", "-c", "0", sys.executable, str(tiny_grid.ROOT / "run_benchmark.py"), *grid]

@@ -13,6 +13,9 @@ from benchmark import checkpoints, claims, plan
 from benchmark.configure import Configuration, parse_overrides
 
 ROOT = Path(__file__).resolve().parent.parent
+started: list[subprocess.Popen] = []
+"""All that `start` has started."""
+
 SMALL = ["training.steps=2", "training.frames_per_step=4"]
 
 checkpoints.EVERY = float(os.environ.get("TEST_CHECKPOINT_EVERY", checkpoints.EVERY))
@@ -34,7 +37,7 @@ def arguments(out: Path, methods: str, seeds: int = 1, steps: int = 2, *more: st
 
 def start(out: Path, *arguments: str, **environment: str) -> subprocess.Popen:
     """The command as a process, leader of a group of its own, with a cache of its own under `out`."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, str(ROOT / "run_benchmark.py"), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -42,3 +45,5 @@ def start(out: Path, *arguments: str, **environment: str) -> subprocess.Popen:
         start_new_session=True,
         env=os.environ | {"SLOTBENCH_CACHE": str(out / "cache")} | environment,
     )
+    started.append(process)
+    return process
