@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -77,7 +78,7 @@ def _canonical(value: Any) -> str:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a whole file or none: to a temporary name beside it, flushed to the disk, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")  # others may write it too, on any machine
     try:
         with open(temporary, "wb") as file:
             file.write(content)

@@ -158,7 +158,7 @@ class Runner:
         return record
 
     def _carry_out(self, item: Item) -> Record:
-        standing, bench = kept(item), self._bench_for(item.run)
+        standing, bench = standing_before(item), self._bench_for(item.run)
         try:
             for standing in self._run(item, bench.loaded(item.run), bench.program(item.run)):
                 records.encode(standing)
@@ -308,7 +308,7 @@ def standing_record(path: Path) -> Record | None:
         return None
 
 
-def kept(item: Item) -> Record:
+def standing_before(item: Item) -> Record:
     """What stands of a run before it is done: the training, where only probes are asked."""
     return item.record if item.record and item.state == "reprobe" else blank(item.run)
 
@@ -316,7 +316,7 @@ def kept(item: Item) -> Record:
 def given_up(item: Item) -> Record:
     """The record of a run that ended the life of all that tried it."""
     reason = f"its process died {ATTEMPTS} times without getting further: crashed, or killed as for want of memory"
-    return replace(kept(item), status="failed", reason=reason, traceback=None)
+    return replace(standing_before(item), status="failed", reason=reason, traceback=None)
 
 
 def failed(standing: Record, error: Exception) -> Record:
