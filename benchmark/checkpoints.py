@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from benchmark import stopping
 from benchmark.parameters import like, plain
 
 EVERY = 60.0
@@ -21,22 +24,41 @@ EVERY = 60.0
 class Checkpoints:
     """Saves (training state, losses so far) of one run into a folder, at most once in `every` seconds.
 
-    A run that ends before the first `every` seconds leaves no trace and pays nothing.
+    A run that ends before the first `every` seconds leaves no trace and pays nothing. Each checkpoint carries the
+    SHA-256 of all its values. One that the disk does not take is named by `note`, and training goes on.
     """
 
     folder: Path
     every: float = field(default_factory=lambda: EVERY)
+    note: Callable[[str], None] = lambda text: None
     _saved: float = field(default_factory=time.monotonic)
 
     def offer(self, step: int, state: Any, losses: np.ndarray) -> None:
-        """Save the state after `step` steps if it is time; `losses` has a place for every step of the run."""
-        if time.monotonic() - self._saved >= self.every:
-            import orbax.checkpoint as ocp
+        """Save the state after `step` steps if it is time; `losses` has a place for every step of the run.
 
-            with self._manager() as manager:
-                manager.save(step, args=ocp.args.StandardSave(_pack(state, losses)))
-                manager.wait_until_finished()
+        Where the process was asked to stop it is time, and Stopped is raised afterwards.
+        """
+        if stopping.asked() or time.monotonic() - self._saved >= self.every:
+            self._save(step, state, losses)
             self._saved = time.monotonic()
+        if stopping.asked():
+            raise stopping.Stopped
+
+    def _save(self, step: int, state: Any, losses: np.ndarray) -> None:
+        import orbax.checkpoint as ocp
+
+        try:
+            with self._manager() as manager:
+                manager.save(step, args=ocp.args.StandardSave(_pack(step, state, losses)))
+                manager.wait_until_finished()
+        except Exception as error:  # a full disk has many names in there
+            reason = str(error).strip().partition("\n")[0]
+            self.note(f"no checkpoint of step {step} in {self.folder}: {type(error).__name__}: {reason}")
+
+    def step(self) -> int:
+        """The step of the newest checkpoint, damaged or not; 0 without one."""
+        names = [path.name for path in self.folder.iterdir()] if self.folder.exists() else []
+        return max((int(name) for name in names if name.isdecimal()), default=0)
 
     def latest(self, state: Any, losses: np.ndarray) -> tuple[int, Any, np.ndarray]:
         """(steps done, state, losses) of the newest checkpoint that can be read; (0, what was given) without one.
@@ -50,7 +72,9 @@ class Checkpoints:
         with self._manager() as manager:
             for step in sorted(manager.all_steps(), reverse=True):
                 try:
-                    saved = manager.restore(step, args=ocp.args.StandardRestore(_pack(state, losses)))
+                    saved = manager.restore(step, args=ocp.args.StandardRestore(_pack(step, state, losses)))
+                    if not np.array_equal(saved["sha256"], _sha256(step, saved["state"], saved["losses"])):
+                        continue
                     leaves = [like(old, new) for old, new in zip(jax.tree.leaves(state), saved["state"], strict=True)]
                 except Exception:  # whatever a damaged or foreign file makes of Orbax
                     continue
@@ -67,5 +91,15 @@ class Checkpoints:
         return ocp.CheckpointManager(self.folder.absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=2))
 
 
-def _pack(state: Any, losses: np.ndarray) -> dict[str, Any]:
-    return {"state": [plain(leaf) for leaf in jax.tree.leaves(state)], "losses": losses}
+def _pack(step: int, state: Any, losses: np.ndarray) -> dict[str, Any]:
+    leaves = [plain(leaf) for leaf in jax.tree.leaves(state)]
+    return {"state": leaves, "losses": losses, "sha256": _sha256(step, leaves, losses)}
+
+
+def _sha256(step: int, leaves: list[Any], losses: np.ndarray) -> np.ndarray:
+    """Of the step and of every value with its type and shape, 32 bytes."""
+    whole = hashlib.sha256(str(step).encode())
+    for array in map(np.asarray, [*leaves, losses]):
+        whole.update(f"{array.dtype}{array.shape}".encode())
+        whole.update(array.tobytes())
+    return np.frombuffer(whole.digest(), np.uint8)

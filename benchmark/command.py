@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from benchmark import plan, records, tuning
+from benchmark import plan, records, stopping, tuning
 from benchmark.configure import Configuration, grounds, parse_overrides, select
 from benchmark.describe import describe, listing
+from benchmark.engines import Engine
+from benchmark.engines.process import Duty
 from benchmark.errors import UserError
 from benchmark.estimate import Estimate, Timings, estimate
-from benchmark.live import LOGS, Live, live
-from benchmark.machine import ROOT, cache_folder, provenance, set_up_jax, settings, writable
+from benchmark.live import LOGS, live
+from benchmark.machine import ROOT, cache_folder, writable
 from benchmark.plan import Item
 from benchmark.plugins import load_plugins
 from benchmark.progress import progress_for
@@ -24,6 +26,9 @@ from benchmark.registry import methods, probes
 
 if TYPE_CHECKING:
     from benchmark.report.scores import Context
+
+TUNING = "tuning"
+"""Where, in the output folder, the runs lie that choose learning rates."""
 
 ABOUT = "Evaluate methods on a suite and write comparison tables."
 
@@ -47,6 +52,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--out", type=Path, default=ROOT / "results" / "local", metavar="DIR", help="records and tables")
     add("--tune", action="store_true", help="choose learning rates first, among five, as SetCon's authors did")
     add("--set", action="append", default=[], metavar="K=V", help="a field, such as methods.scn.slot_size=16")
+    add("--workers", type=_positive, default=1, metavar="N", help="processes of this machine that share the runs")
+    add("--scheduler", metavar="ADDRESS", help="address, or scheduler file, of a Dask cluster that does the runs")
+    add("--scheduler-resources", metavar="GPU=1", help="what a run takes of a Dask worker's resources")
+    add("--slurm", type=Path, metavar="FILE", help="submit Slurm jobs that do the runs; options in YAML")
     add("--list", action="store_true", help="list suites, data sets, methods and probes")
     add("--dry-run", action="store_true", help="show the plan and stop")
     add("--report-only", action="store_true", help="write the tables from the records that exist")
@@ -57,7 +66,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--log", choices=LOGS, help="send losses and metrics to a log while runs train; needs its package")
     add("--keep-params", action="store_true", help="keep trained parameters beside the records too")
     add("--verbose", action="store_true", help="show each run of the plan, and the settings applied")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.arguments = list(sys.argv[1:] if arguments is None else arguments)
+    return options
 
 
 def _positive(text: str) -> int:
@@ -67,9 +78,13 @@ def _positive(text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0 done, 1 some run failed, 2 a user's mistake, 130 interrupted."""
+    """Run the command; returns the exit code: 0 done, 1 some run failed, 2 a user's mistake, 130 interrupted.
+
+    143 when ended by SIGTERM, which saves a checkpoint of the present run first.
+    """
     try:
-        return _main(parse(arguments))
+        with stopping.listening():
+            return _main(parse(arguments))
     except UserError as error:
         print(f"run_benchmark.py: {error}", file=sys.stderr)
         return 2
@@ -79,6 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped. Every finished run is recorded; the same command goes on from there.", file=sys.stderr)
         return 130
+    except stopping.Stopped:
+        print("\nStopped by a signal. The same command goes on, long runs from their checkpoints.", file=sys.stderr)
+        return stopping.CODE
 
 
 def _main(options: argparse.Namespace) -> int:
@@ -91,6 +109,8 @@ def _main(options: argparse.Namespace) -> int:
         print(compare(*options.compare), end="")
         return 0
     candidates = tuning.candidates(grid) if options.tune else []
+    if (options.workers > 1) + bool(options.scheduler) + bool(options.slurm) > 1:
+        raise UserError("--workers, --scheduler and --slurm are three places for the runs; name one")
     if options.tune and not candidates:
         raise UserError("--tune: nothing here trains on frames small enough for a decoder; leave --tune out")
     out = writable(options.out, "the output folder", "choose another with --out")
@@ -99,11 +119,13 @@ def _main(options: argparse.Namespace) -> int:
     if options.log:
         live(options.log)
     cache, code = cache_folder(), 0
+    if options.slurm:
+        return submit([(TUNING, candidates), ("", grid)] if candidates else [("", grid)], cache, options)
     if candidates:
         print("first, candidates for the learning rates")
-        code = carry_out(candidates, out / "tuning", cache, options)
-        grid = tuning.tuned(grid, out / "tuning")
-    code = max(code, carry_out(grid, out, cache, options))
+        code = carry_out(candidates, TUNING, cache, options)
+        grid = runs_under(options, "")
+    code = max(code, carry_out(grid, "", cache, options))
     return code if options.dry_run else max(code, report(out, options.siunitx))
 
 
@@ -119,32 +141,80 @@ def wanted(options: argparse.Namespace) -> list[plan.Run]:
     return plan.united(run for grid in grids for run in grid)
 
 
-def carry_out(grid: list[plan.Run], out: Path, cache: Path, options: argparse.Namespace) -> int:
+def runs_under(options: argparse.Namespace, folder: str) -> list[plan.Run]:
+    """The runs whose records belong into that part of the output folder: the grid's, or those that tune it."""
+    grid = wanted(options)
+    if folder == TUNING:
+        return tuning.candidates(grid)
+    return tuning.tuned(grid, options.out / TUNING) if options.tune else grid
+
+
+def planned(grid: list[plan.Run], out: Path, cache: Path, options: argparse.Namespace) -> list[Item]:
+    """What exists of the runs and what is to be done."""
+    return plan.plan(grid, out, cache, retry_failed=options.retry_failed, reprobe=options.reprobe)
+
+
+def carry_out(grid: list[plan.Run], folder: str, cache: Path, options: argparse.Namespace) -> int:
     """Say what is to be done and, unless that is all that was asked, do it."""
-    items = plan.plan(grid, out, cache, retry_failed=options.retry_failed, reprobe=options.reprobe)
+    out = options.out / folder
+    items = planned(grid, out, cache, options)
     if not items:
         return 0
-    expected = estimate(items, cache)
+    engine = choose_engine(folder, cache, options)
+    expected = estimate(items, cache, engine.lanes)
     print(describe(items, expected, options.verbose))
-    return 0 if options.dry_run else execute(items, expected, out, cache, options)
+    return 0 if options.dry_run else execute(items, expected, engine, cache)
 
 
-def execute(items: list[Item], expected: Estimate, out: Path, cache: Path, options: argparse.Namespace) -> int:
+def choose_engine(folder: str, cache: Path, options: argparse.Namespace) -> Engine:
+    """Where the runs are to be done. Raises UserError for what is not installed, or not as asked."""
+    out = options.out / folder
+    if options.scheduler:
+        from benchmark.engines import cluster
+
+        resources = cluster.resources(options.scheduler_resources)
+        return cluster.Cluster(options.scheduler, resources, duty(folder, options), out)
+    if options.workers > 1:
+        from benchmark.engines.workers import Workers
+
+        return Workers(options.workers, duty(folder, options), out)
+    from benchmark.engines.here import Here
+
+    return Here(out, cache, options.keep_params, options.verbose, options.log)
+
+
+def duty(folder: str, options: argparse.Namespace) -> Duty:
+    """What workers of this command are started with; the output folder as it is called from anywhere."""
+    return Duty((*options.arguments, "--out", str(options.out.resolve())), folder)
+
+
+def submit(stages: Sequence[tuple[str, list[plan.Run]]], cache: Path, options: argparse.Namespace) -> int:
+    """Submit jobs for the first of the stages that is not done, and say how to follow them."""
+    from benchmark.engines import slurm
+
+    jobs = slurm.read_options(options.slurm)
+    for folder, grid in stages:
+        items = planned(grid, options.out / folder, cache, options)
+        print(describe(items, estimate([], cache), options.verbose))
+        if any(item.to_do for item in items):
+            if not options.dry_run:
+                ids = jobs.submit(items, duty(folder, options), options.out)
+                print(f"submitted: {' '.join(ids)}; logs in {options.out / 'jobs'}; squeue --me shows what runs")
+                after = "then give this command again" if folder else "--report-only writes the tables"
+                print(f"--dry-run shows what is done; {after}")
+            break
+    return 0
+
+
+def execute(items: list[Item], expected: Estimate, engine: Engine, cache: Path) -> int:
     """Do what is to be done; 1 if any run failed, now or before."""
     failures = sum(item.state == "failed" for item in items)
     if expected.runs:
-        from benchmark.runner import Runner  # brings optax, which a plan does not need
-
         check_room(items, cache)
-        set_up_jax(cache)
-        provenance()  # a device that does not start is a mistake of the set-up, not of each run
-        if options.verbose:
-            print(settings())
         runs = {item.run.path: item.run for item in items}
         timings = Timings(cache)
-        with progress_for(expected.runs) as progress:
-            told = Live(progress, out, live(options.log)) if options.log else progress
-            for record in Runner(out, cache, told, options.keep_params).execute(items):
+        with progress_for(expected.runs, engine.lanes) as display:
+            for record in engine.execute(items, display):
                 if record.status == "ok":
                     timings.add(record, runs[record.path])
                 else:

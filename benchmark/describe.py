@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from benchmark import plan
 from benchmark.estimate import Estimate
-from benchmark.machine import threads
 from benchmark.plan import Item
 from benchmark.progress import duration
 from benchmark.registry import Registry, datasets, methods, probes
@@ -63,8 +62,13 @@ def describe(items: Sequence[Item], expected: Estimate, verbose: bool = False) -
         collect = duration(expected.collecting)
         frames_are = f"{collect} of it to collect frames" if expected.collecting else "frames are there"
         known = f"{expected.measured} of {len(expected.runs)} runs estimated from runs measured on this machine"
-        lines.append(f"  about {duration(expected.total)} on {threads()} cores ({frames_are}; {known})")
+        lines.append(f"  about {duration(expected.total)} {_on(expected)} ({frames_are}; {known})")
     return "\n".join(lines)
+
+
+def _on(expected: Estimate) -> str:
+    cores = "1 core" if expected.threads == 1 else f"{expected.threads} cores"
+    return f"on {cores}" if expected.lanes == 1 else f"with {expected.lanes} workers of {cores}"
 
 
 def _trainings(items: Iterable[Item]) -> list[str]:

@@ -26,16 +26,21 @@ REMEMBERED = 2_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of each run that is to be done and of collecting frames; `measured` runs rest on finished ones."""
+    """Seconds of each run that is to be done and of collecting frames; `measured` runs rest on finished ones.
+
+    `lanes` runs are done at once, each on `threads` cores.
+    """
 
     runs: dict[Path, float]
     collecting: float
     measured: int
+    threads: int
+    lanes: int = 1
 
     @property
     def total(self) -> float:
         """Seconds of the whole plan."""
-        return sum(self.runs.values()) + self.collecting
+        return sum(self.runs.values()) / self.lanes + self.collecting
 
 
 class Timings:
@@ -60,14 +65,14 @@ class Timings:
         frames, spent = record.training["frames"], record.timing
         overhead = sum(spent.get(stage, 0.0) for stage in ("build", "compile", "freeze", "probe"))
         step = spent.get("train", 0.0) / frames if frames else 0.0
-        values = (run.method_name, run.dataset_name, _pixels(run), threads(), step, overhead)
+        values = (run.method_name, run.dataset_name, _pixels(run), record.provenance["threads"], step, overhead)
         self.rows = [*self.rows, dict(zip(self.FIELDS, values, strict=True))][-REMEMBERED:]
         with suppress(OSError):
             write_atomically(self.path, json.dumps(self.rows).encode())
 
-    def seconds(self, run: Run) -> tuple[float, bool]:
+    def seconds(self, run: Run, cores: int) -> tuple[float, bool]:
         """(seconds, from measurements?) for a run: the same method on this data set, else on frames of this size."""
-        mine = [row for row in self.rows if row["method"] == run.method_name and row["threads"] == threads()]
+        mine = [row for row in self.rows if row["method"] == run.method_name and row["threads"] == cores]
         near = [row for row in mine if row["dataset"] == run.dataset_name]
         near = near or [row for row in mine if row["pixels"] == _pixels(run)]
         frames = run.training.frames if run.method.trains else 0
@@ -80,14 +85,14 @@ def _pixels(run: Run) -> int:
     return prod(run.dataset.spec().frame_shape)
 
 
-def estimate(items: Iterable[Item], cache: Path) -> Estimate:
-    """The time that a plan takes on this machine."""
-    timings, times, measured = Timings(cache), {}, 0
+def estimate(items: Iterable[Item], cache: Path, lanes: int = 1) -> Estimate:
+    """The time that a plan takes on this machine, its cores shared by `lanes` runs at once."""
+    timings, times, measured, cores = Timings(cache), {}, 0, max(1, threads() // lanes)
     to_do = [item for item in items if item.to_do]
     for item in to_do:
-        seconds, known = timings.seconds(item.run)
+        seconds, known = timings.seconds(item.run, cores)
         times[item.run.path] = OVERHEAD / 2 if item.state == "reprobe" else seconds
         measured += known
     sources = {item.run.dataset_name: item.run.dataset for item in to_do}
     steps = sum(dataset.missing(cache)[1] for dataset in sources.values())
-    return Estimate(times, steps / (COLLECT_RATE * threads()), measured)
+    return Estimate(times, steps / (COLLECT_RATE * threads()), measured, cores, lanes)

@@ -11,7 +11,7 @@ from benchmark.plan import Run
 from benchmark.progress import Progress
 from benchmark.records import Record
 
-__all__ = ["LOGS", "Live", "live"]
+__all__ = ["LOGS", "Live", "heard", "live"]
 
 Send = Callable[[dict[str, float], int], None]
 """Takes numbers by name, at a step."""
@@ -51,6 +51,11 @@ def live(name: str) -> Open:
     if find_spec(package) is None:
         raise UserError(f"--log {name}: the package {package} is not installed; pip install {package}, or leave it out")
     return opened
+
+
+def heard(progress: Progress, out: Path, log: str | None) -> Progress:
+    """What is to be told of runs: the progress, and with it a log if one is named. Raises UserError as `live` does."""
+    return Live(progress, out, live(log)) if log else progress
 
 
 class Live:

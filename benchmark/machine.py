@@ -44,7 +44,7 @@ def writable(path: Path, what: str, remedy: str) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f".writable-{os.getpid()}"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # a process of that number on another machine may have been here too
     except OSError as error:
         raise UserError(f"{what} {str(path)!r} cannot be written ({error.strerror}); {remedy}") from None
     return path

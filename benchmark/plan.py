@@ -42,6 +42,9 @@ class Run:
     tuned: Mapping[str, Any] | None = None
     """What chose the method's learning rate, if anything did."""
 
+    def __str__(self) -> str:
+        return f"{self.dataset_name}, {self.method_name}, seed {self.seed}"
+
     @cached_property
     def configuration(self) -> dict[str, Any]:
         """All that training depends on, besides the seed."""
@@ -103,7 +106,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Item:
-    """A run and what is to be done with it; `record` is what exists of it.
+    """A run and what is to be done with it; `record` is what exists of it, and changes only when the run is done.
 
     `asked` are the probes to ask where the answers of the others stay; empty: all of the run's.
     """
@@ -174,7 +177,7 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
     if not (changed or reprobe):
         return Item(run, "done", record=record)
     if not kept:
-        return Item(run, "new", "its parameters are not kept, so it is trained again for the changed probe")
+        return Item(run, "new", "its parameters are not kept, so it is trained again for the changed probe", record)
     if reprobe or len(changed) == len(run.probe_digests) or not run.arrays_intact(out, record):
         return Item(run, "reprobe", record=record)
     return Item(run, "reprobe", f"only {', '.join(changed)}", record, changed)

@@ -36,21 +36,25 @@ class Progress(Protocol):
 
 
 class Remaining:
-    """Time left of the grid: the estimates of the runs that remain, corrected by how the finished ones went."""
+    """Time left of the grid: the estimates of the runs that remain, corrected by how the finished ones went.
 
-    def __init__(self, estimates: Mapping[Path, float]) -> None:
-        self.left, self.total, self.done = dict(estimates), len(estimates), 0
+    `lanes` runs are done at once.
+    """
+
+    def __init__(self, estimates: Mapping[Path, float], lanes: int = 1) -> None:
+        self.left, self.total, self.done, self.lanes = dict(estimates), len(estimates), 0, lanes
         self._estimated, self._began = 0.0, time.monotonic()
 
     def finish(self, path: Path) -> None:
         """One run is over."""
-        self._estimated += self.left.pop(path, 0.0)
-        self.done += 1
+        if path in self.left:
+            self._estimated += self.left.pop(path)
+            self.done += 1
 
     def seconds(self) -> float:
         """Seconds until the grid is done."""
         spent = time.monotonic() - self._began
-        pace = spent / self._estimated if self._estimated else 1.0
+        pace = spent / self._estimated if self._estimated else 1.0 / self.lanes
         return pace * sum(self.left.values())
 
 
@@ -78,11 +82,13 @@ def duration(seconds: float) -> str:
 
 
 class PlainProgress:
-    """Lines for a log file: one when a run starts and ends, one every half minute between."""
+    """Lines for a log file: one when a run starts and ends, one every half minute between.
 
-    def __init__(self, estimates: Mapping[Path, float]) -> None:
-        self.remaining = Remaining(estimates)
-        self._pace, self._spoke, self._name = Pace(0), 0.0, ""
+    Each process that does runs tells of them on a lane of its own.
+    """
+
+    def __init__(self, estimates: Mapping[Path, float], lanes: int = 1) -> None:
+        self.remaining = Remaining(estimates, lanes)
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -90,12 +96,23 @@ class PlainProgress:
     def __exit__(self, *error: object) -> None:
         pass
 
+    def lane(self) -> Progress:
+        """Where one more process tells of its runs."""
+        return PlainLane(self.remaining)
+
+
+class PlainLane:
+    """The lines about the runs of one process."""
+
+    def __init__(self, remaining: Remaining) -> None:
+        self.remaining = remaining
+        self._pace, self._spoke, self._name = Pace(0), 0.0, ""
+
     def note(self, text: str) -> None:
         print(text, flush=True)
 
     def run_started(self, run: Run) -> None:
-        self._pace, self._spoke = Pace(run.training.steps), time.monotonic()
-        self._name = f"{run.dataset_name}, {run.method_name}, seed {run.seed}"
+        self._pace, self._spoke, self._name = Pace(run.training.steps), time.monotonic(), str(run)
 
     def step(self, done: int, loss: float) -> None:
         left = self._pace.left(done)
@@ -109,20 +126,21 @@ class PlainProgress:
     def run_finished(self, record: Record) -> None:
         self.remaining.finish(record.path)
         end = f"loss {record.curve[-1][1]:.4g}" if record.curve else record.reason or "not trained"
-        took = duration(time.monotonic() - self._pace.began)
+        name = f"{record.dataset}, {record.method}, seed {record.seed}"
+        took = f"took {duration(time.monotonic() - self._pace.began)}" if name == self._name else "done elsewhere"
         left = duration(self.remaining.seconds())
         count = f"[{self.remaining.done}/{self.remaining.total}]"
-        print(f"{count} {self._name}: {record.status}, {end}, took {took}; {left} left in all", flush=True)
+        print(f"{count} {name}: {record.status}, {end}, {took}; {left} left in all", flush=True)
 
 
 class LiveProgress:
-    """Two bars on a terminal, the grid's and the present run's, below the lines of what is finished."""
+    """Bars on a terminal, the grid's and one for the present run of each lane, below the lines of what went wrong."""
 
-    def __init__(self, estimates: Mapping[Path, float]) -> None:
+    def __init__(self, estimates: Mapping[Path, float], lanes: int = 1) -> None:
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bars
 
-        self.remaining = Remaining(estimates)
+        self.remaining = Remaining(estimates, lanes)
         self.bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -132,30 +150,22 @@ class LiveProgress:
         )
         left = f"{duration(self.remaining.seconds())} left"
         self.grid = self.bars.add_task("all runs", total=len(estimates), detail=left)
-        self.run = self.bars.add_task("", total=1, detail="", visible=False)
-        self._pace, self._name = Pace(0), ""
 
-    def note(self, text: str) -> None:
-        self.bars.update(self.grid, detail=text)
+    def lane(self) -> Progress:
+        """Where one more process tells of its runs."""
+        return LiveLane(self)
 
-    def run_started(self, run: Run) -> None:
-        self._pace, self._name = Pace(run.training.steps), f"{run.dataset_name} {run.method_name}"
-        self.bars.reset(
-            self.run, total=run.training.steps, description=self._name, detail=f"seed {run.seed}", visible=True
-        )
+    def say(self, detail: str) -> None:
+        """Show a short text behind the grid's bar."""
+        self.bars.update(self.grid, completed=self.remaining.done, detail=detail)
 
-    def step(self, done: int, loss: float) -> None:
-        self.bars.update(self.run, completed=done, detail=f"loss {loss:.4g}, {self._pace.left(done)} left")
-
-    def stage(self, name: str) -> None:
-        self.bars.update(self.run, detail=name)
-
-    def run_finished(self, record: Record) -> None:
+    def finish(self, record: Record) -> None:
+        """Count a run that is over."""
         self.remaining.finish(record.path)
         if record.status != "ok":
-            self.bars.console.print(f"{self._name} seed {record.seed}: {record.status}, {record.reason}", markup=False)
-        left = f"{duration(self.remaining.seconds())} left"
-        self.bars.update(self.grid, completed=self.remaining.done, detail=left)
+            name = f"{record.dataset} {record.method} seed {record.seed}"
+            self.bars.console.print(f"{name}: {record.status}, {record.reason}", markup=False)
+        self.say(f"{duration(self.remaining.seconds())} left")
 
     def __enter__(self) -> LiveProgress:
         self.bars.start()
@@ -165,6 +175,36 @@ class LiveProgress:
         self.bars.stop()
 
 
-def progress_for(estimates: Mapping[Path, float]) -> PlainProgress | LiveProgress:
+class LiveLane:
+    """The bar of one process."""
+
+    def __init__(self, display: LiveProgress) -> None:
+        self.display = display
+        self.run = display.bars.add_task("", total=1, detail="", visible=False)
+        self._pace = Pace(0)
+
+    def note(self, text: str) -> None:
+        self.display.say(text)
+
+    def run_started(self, run: Run) -> None:
+        self._pace = Pace(run.training.steps)
+        name, detail = f"{run.dataset_name} {run.method_name}", f"seed {run.seed}"
+        self.display.bars.reset(self.run, total=run.training.steps, description=name, detail=detail, visible=True)
+
+    def step(self, done: int, loss: float) -> None:
+        detail = f"loss {loss:.4g}, {self._pace.left(done)} left"
+        self.display.bars.update(self.run, completed=done, detail=detail)
+
+    def stage(self, name: str) -> None:
+        self.display.bars.update(self.run, detail=name)
+
+    def run_finished(self, record: Record) -> None:
+        self.display.finish(record)
+
+
+Display = PlainProgress | LiveProgress
+
+
+def progress_for(estimates: Mapping[Path, float], lanes: int = 1) -> Display:
     """A live display when standard output is a terminal, plain lines otherwise."""
-    return LiveProgress(estimates) if sys.stdout.isatty() else PlainProgress(estimates)
+    return LiveProgress(estimates, lanes) if sys.stdout.isatty() else PlainProgress(estimates, lanes)

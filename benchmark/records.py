@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -77,7 +78,7 @@ def _canonical(value: Any) -> str:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a whole file or none: to a temporary name beside it, flushed to the disk, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")  # others may write it too, on any machine
     try:
         with open(temporary, "wb") as file:
             file.write(content)
@@ -97,9 +98,13 @@ def write(out: Path, record: Record) -> Path:
 
 def encode(record: Record) -> bytes:
     """The content of a record's file. Raises TypeError or ValueError for a value that JSON does not have."""
-    body = asdict(record)
-    whole = {"schema": SCHEMA, "checksum": _checksum(body), **body}
+    whole = {"schema": SCHEMA, "checksum": checksum(record), **asdict(record)}
     return json.dumps(whole, indent=1, allow_nan=False).encode()
+
+
+def checksum(record: Record) -> str:
+    """What tells the record from any other, also of the same run."""
+    return _checksum(asdict(record))
 
 
 def read(path: Path) -> Record:
@@ -119,7 +124,10 @@ def read(path: Path) -> Record:
         raise DamagedRecordError("its checksum does not match its content")
     if unknown := sorted(body.keys() ^ {f.name for f in fields(Record)}):
         raise DamagedRecordError(f"its fields differ from this version's: {', '.join(unknown)}")
-    return Record(**body)
+    record = Record(**body)
+    if record.path.parts != path.parts[-len(record.path.parts) :]:
+        raise DamagedRecordError(f"it belongs to another place, {record.path}")
+    return record
 
 
 def _checksum(body: dict[str, Any]) -> str:

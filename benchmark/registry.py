@@ -52,7 +52,7 @@ class Registry(Generic[T]):
         """Why the class cannot stand under that name, and what would help."""
         if name in self._entries:
             return f"the name is already taken by {source(self._entries[name][0])}; choose another"
-        if name == "all" or not re.fullmatch(r"\w[\w.+-]*", name):
+        if name == "all" or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name):
             return "a name is made of letters, digits and any of _ - + ., and is not 'all'; choose another"
         if not (isinstance(cls, type) and issubclass(cls, self.base)):
             return f"it must be a subclass of benchmark.contracts.{self.base.__name__}"

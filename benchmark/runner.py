@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import groupby
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,10 @@ import jax
 import numpy as np
 from flax import nnx
 
-from benchmark import checked, parameters, records
+from benchmark import checked, parameters, records, stopping
 from benchmark.checkpoints import Checkpoints
-from benchmark.contracts import Splits
+from benchmark.claims import ATTEMPTS, Claim, Claims
+from benchmark.contracts import Dataset, Splits
 from benchmark.errors import UserError
 from benchmark.freeze import Encoder, Reader, reader
 from benchmark.machine import commit, provenance
@@ -33,6 +33,8 @@ from benchmark.types import Batch, Data, Frozen, Key, Metric
 
 ARRAYS_LIMIT = 4_000_000
 """Bytes of arrays for figures that a run may leave beside its record."""
+POLL = 1.0
+"""Seconds between two looks at the runs of others."""
 
 
 @dataclass
@@ -72,45 +74,124 @@ class Clock:
 
 
 @dataclass
+class Bench:
+    """The frames of one data set and the program of one method, each made when the first run needs it."""
+
+    runner: Runner
+    dataset: tuple[str, Dataset]
+    _loaded: Loaded | Exception | None = None
+    _program: tuple[str, Program] | None = None
+
+    def loaded(self, run: Run) -> Loaded:
+        """The run's data set. Raises, for each of its runs, what kept it from being loaded for the first."""
+        if self._loaded is None:
+            self._loaded = self.runner.load(run)
+        if isinstance(self._loaded, Exception):
+            raise self._loaded
+        return self._loaded
+
+    def program(self, run: Run) -> Program:
+        """What the seeds of the run's method share."""
+        loaded, key = self.loaded(run), f"{run.method_name} {run.digest}"
+        if self._program is None or self._program[0] != key:
+            self._program = key, make_program(run, loaded.splits)
+        return self._program[1]
+
+
+class LostError(Exception):
+    """Another process has taken the run over."""
+
+
+@dataclass
 class Runner:
-    """Carries out planned runs in this process; records go to `out`, frames and parameters to `cache`."""
+    """Carries out planned runs in this process; records go to `out`, frames and parameters to `cache`.
+
+    Runs that other processes hold are left to them, and taken over where the others die.
+    """
 
     out: Path
     cache: Path
     progress: Progress
     keep_params: bool = False
+    claims: Claims = field(init=False)
+    _claim: Claim | None = None
+    _bench: Bench | None = None
+
+    def __post_init__(self) -> None:
+        self.claims = Claims(self.out)
 
     def execute(self, items: Sequence[Item]) -> Iterator[Record]:
-        """Do what is to be done and yield each record, already written.
+        """Do what is to be done and yield each record, written by this process or by another.
 
         A run that raises is recorded as failed and the rest goes on. Raises UserError when a record cannot be written.
         """
-        for _, group in groupby((i for i in items if i.to_do), key=lambda i: (i.run.dataset_name, i.run.dataset)):
-            yield from self._on_one_data_set(list(group))
+        pending = [item for item in items if item.to_do]
+        while pending:
+            held = []
+            for item in pending:
+                if record := self._settle(item):
+                    yield record
+                else:
+                    held.append(item)
+            if pending := held:
+                self._wait(pending)
 
-    def _on_one_data_set(self, items: Sequence[Item]) -> Iterator[Record]:
-        """All runs on a data set; a function of its own, so that the frames are gone before the next are loaded."""
-        loaded = self._load(items[0].run)
-        for _, same_program in groupby(items, key=lambda i: (i.run.method_name, i.run.digest)):
-            program = None
-            for item in same_program:
+    def _settle(self, item: Item) -> Record | None:
+        """The record of a run, carried out here if nobody has done it; None while another does."""
+        path = item.run.path
+        claim = self._claim = self.claims.take(path, Checkpoints(item.run.checkpoints(self.cache)).step())
+        if claim is None:
+            return None
+        stopping.last_acts.add(claim.release)
+        try:
+            record = standing_record(self.out / path)
+            if record is None or record == item.record:
                 self.progress.run_started(item.run)
-                standing = item.record or blank(item.run)
-                try:
-                    if isinstance(loaded, Exception):
-                        raise loaded
-                    program = program or make_program(item.run, loaded.splits)
-                    for standing in self._run(item, loaded, program):
-                        records.encode(standing)
-                    record = standing
-                except Exception as error:
-                    record = failed(standing, error)
+                record = given_up(item) if claim.exhausted else self._carry_out(item)
                 self._write(record, item)
-                self.progress.run_finished(record)
-                yield record
+            self.claims.clear(path)
+        except LostError:
+            return None
+        finally:
+            stopping.last_acts.discard(claim.release)
+            claim.release()
+        self.progress.run_finished(record)
+        return record
 
-    def _load(self, run: Run) -> Loaded | Exception:
-        """The run's data set, or why it cannot be had: then all runs on it fail."""
+    def _carry_out(self, item: Item) -> Record:
+        standing, bench = standing_before(item), self._bench_for(item.run)
+        try:
+            for standing in self._run(item, bench.loaded(item.run), bench.program(item.run)):
+                records.encode(standing)
+            return standing
+        except LostError:
+            raise
+        except Exception as error:
+            return failed(standing, error)
+
+    def _bench_for(self, run: Run) -> Bench:
+        """The one in use while it serves, else a new one: the old one's frames are gone before others are loaded."""
+        dataset = run.dataset_name, run.dataset
+        if self._bench is None or self._bench.dataset != dataset:
+            self._bench = Bench(self, dataset)
+        return self._bench
+
+    def _wait(self, items: Sequence[Item]) -> None:
+        """Until one of the runs that others hold is done or may be taken over."""
+        holders = sorted({str(holder) for item in items if (holder := self.claims.holder(item.run.path))})
+        runs = f"{len(items)} runs" if len(items) > 1 else f"{items[0].run}"
+        if holders:
+            self.progress.note(f"waiting for {runs} of {', '.join(holders)}")
+        while not any(self.claims.free(item.run.path) for item in items):
+            time.sleep(POLL)
+
+    def _step(self, done: int, loss: float) -> None:
+        if self._claim and self._claim.lost:
+            raise LostError
+        self.progress.step(done, loss)
+
+    def load(self, run: Run) -> Loaded | Exception:
+        """The run's data set, or why it cannot be had."""
         began = time.perf_counter()
         try:
             splits = on_device(run.dataset.load(self.cache, self.progress.note))
@@ -153,8 +234,9 @@ class Runner:
         kernel, steps = program.kernel, run.training.steps if run.trained.trains else 0
         compiled = kernel.compile_seconds
         self.progress.stage("compiling")
-        checkpoints = Checkpoints(run.checkpoints(self.cache))
-        fitted = kernel.fit(model, loaded.splits.train.data, steps, key, self.progress.step, checkpoints)
+        checkpoints = Checkpoints(run.checkpoints(self.cache), note=self.progress.note)
+        with stopping.put_off():
+            fitted = kernel.fit(model, loaded.splits.train.data, steps, key, self._step, checkpoints)
         share = steps / fitted.steps if fitted.steps else 1.0  # of a run that went on, time as if it had not stopped
         clock.seconds |= {"compile": kernel.compile_seconds - compiled, "train": fitted.seconds * share}
         facts: dict[str, Any] = {
@@ -200,10 +282,13 @@ class Runner:
         return {name: array for name, array in found.items() if name.partition(".")[0] not in names}
 
     def _write(self, record: Record, item: Item) -> None:
-        """Write a record; a damaged one in its place is set aside first."""
+        """Write a record; a damaged one in its place is set aside first. Raises LostError if the run is another's."""
+        if self._claim and not self._claim.confirm():
+            raise LostError
+        path = self.out / record.path
         try:
-            if item.state == "damaged":
-                set_aside(self.out / record.path)
+            if path.exists() and standing_record(path) is None:
+                set_aside(path)
             records.write(self.out, record)
             if record.curve or "DivergedError" in (record.reason or ""):  # what else failed may go on where it was
                 Checkpoints(item.run.checkpoints(self.cache)).clear()
@@ -227,9 +312,30 @@ def blank(run: Run) -> Record:
     )
 
 
+def standing_record(path: Path) -> Record | None:
+    """The record that is there, if it is whole."""
+    try:
+        return records.read(path) if path.exists() else None
+    except records.DamagedRecordError:
+        return None
+
+
+def standing_before(item: Item) -> Record:
+    """What stands of a run before it is done: the training, where only probes are asked."""
+    return item.record if item.record and item.state == "reprobe" else blank(item.run)
+
+
+def given_up(item: Item) -> Record:
+    """The record of a run that ended the life of all that tried it."""
+    reason = f"its process died {ATTEMPTS} times without getting further: crashed, or killed as for want of memory"
+    return replace(standing_before(item), status="failed", reason=reason, traceback=None)
+
+
 def failed(standing: Record, error: Exception) -> Record:
     """The record of a run that raised; what stands of it already, such as its training, stays."""
     reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        reason = f"out of memory; fewer frames a step need less (--set training.frames_per_step=N): {reason}"
     told = "".join(traceback.format_exception(error))
     return replace(standing, status="failed", reason=reason, traceback=told)
 

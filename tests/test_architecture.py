@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = ("methods", "datasets", "probes")
 ALLOWED = {"benchmark.types", "benchmark.contracts", "benchmark.registry", "benchmark.errors", "benchmark.modules"}
 HEAVY = {"pandas", "sklearn", "matplotlib", "scipy", "ale_py", "orbax", "gymnasium", "rich"}
+HEAVY |= {"dask", "distributed", "submitit", "yaml"}
 
 
 def imports(path: Path, *, top_level_only: bool = False) -> set[str]:

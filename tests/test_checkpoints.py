@@ -15,6 +15,7 @@ import optax
 import pytest
 from flax import nnx
 
+from benchmark import checkpoints, stopping
 from benchmark.checkpoints import Checkpoints
 from benchmark.training import Kernel
 
@@ -27,17 +28,21 @@ class Net(nnx.Module):
         self.norm = nnx.BatchNorm(3, rngs=nnx.Rngs(0))
 
 
-def fit(checkpoints=None, stop_after=None):
+def fit(checkpoints=None, stop_after=None, on_step=None):
     def loss(model, batch, key):
         noise = jax.random.normal(key, batch.shape)
         return jnp.mean((model.norm(model.linear(batch)) - noise) ** 2), {}
 
-    def on_step(step, loss):
+    def stop(step, loss):
         if step == stop_after:
             raise KeyboardInterrupt
 
     kernel = Kernel(loss, lambda data, key: jax.random.normal(key, (8, 3)), optax.adam(0.01))
-    return kernel.fit(Net(), {}, 12, jax.random.key(3), on_step, checkpoints)
+    return kernel.fit(Net(), {}, 12, jax.random.key(3), on_step or stop, checkpoints)
+
+
+def _newest(folder):
+    return max(folder.iterdir(), key=lambda path: int(path.name) if path.name.isdigit() else -1)
 
 
 def test_a_run_that_goes_on_ends_with_the_same_bits_and_the_same_curve(tmp_path):
@@ -52,12 +57,52 @@ def test_a_run_that_goes_on_ends_with_the_same_bits_and_the_same_curve(tmp_path)
 def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(Checkpoints(tmp_path / "c", every=0), stop_after=7)
-    newest = max((tmp_path / "c").iterdir(), key=lambda path: int(path.name) if path.name.isdigit() else -1)
-    for path in newest.rglob("*"):
+    for path in _newest(tmp_path / "c").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     rest = fit(Checkpoints(tmp_path / "c", every=1e9))
     assert rest.steps == 12 - 5 and rest.curve == fit().curve
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """A run that nothing disturbed."""
+    return fit()
+
+
+def test_a_flipped_byte_in_a_checkpoint_is_seen(tmp_path, whole):
+    with pytest.raises(KeyboardInterrupt):
+        fit(Checkpoints(tmp_path / "c", every=0), stop_after=3)
+    for path in _newest(tmp_path / "c").rglob("*"):
+        if path.is_file():
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 1
+            path.write_bytes(content)
+    rest = fit(Checkpoints(tmp_path / "c", every=1e9))
+    assert rest.steps == 12 - 1 and rest.curve == whole.curve
+
+
+def test_a_checkpoint_with_other_values_than_were_saved_is_passed_over(tmp_path, monkeypatch, whole):
+    honest = checkpoints._sha256
+
+    def of_others(step, leaves, losses):
+        return honest(step, [leaf + 1 for leaf in leaves] if step == 2 else leaves, losses)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(checkpoints, "_sha256", of_others)
+        fit(Checkpoints(tmp_path / "c", every=0), stop_after=3)
+    assert Checkpoints(tmp_path / "c").step() == 2
+    rest = fit(Checkpoints(tmp_path / "c", every=1e9))
+    assert rest.steps == 12 - 1 and rest.curve == whole.curve
+
+
+def test_sigterm_saves_a_checkpoint_after_the_step_and_the_run_goes_on_with_the_same_bits(tmp_path, whole):
+    with stopping.listening(), pytest.raises(stopping.Stopped), stopping.put_off():
+        fit(Checkpoints(tmp_path / "c", every=1e9), on_step=lambda s, _: s == 7 and signal.raise_signal(signal.SIGTERM))
+    assert Checkpoints(tmp_path / "c").step() == 7
+    rest = fit(Checkpoints(tmp_path / "c", every=1e9))
+    assert rest.steps == 12 - 7 and rest.curve == whole.curve
+    jax.tree.map(np.testing.assert_array_equal, nnx.state(whole.model), nnx.state(rest.model))
 
 
 def test_short_runs_leave_no_checkpoint(tmp_path):

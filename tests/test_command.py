@@ -334,7 +334,7 @@ def test_runs_of_one_method_with_two_learning_rates_train_differently(tmp_path):
         return plan.runs(Configuration("atari", "smoke", tuple(overrides)), ["scn"], ["tiny"], seeds=1)[0]
 
     items = [plan.Item(run(rate), "new") for rate in (1e-3, 1e-2)]
-    quiet = PlainProgress({})
+    quiet = PlainProgress({}).lane()
     curves = [record.curve for record in runner.Runner(tmp_path, tmp_path, quiet).execute(items)]
     assert curves[0][0] == curves[1][0] and curves[0][1] != curves[1][1]
 

@@ -17,8 +17,9 @@ from benchmark.estimate import Timings, estimate
 from benchmark.freeze import Encoder, reader
 from benchmark.machine import threads
 from benchmark.progress import Remaining, duration
+from benchmark.records import Record
 from benchmark.registry import Registry, methods
-from benchmark.runner import make_program, on_device, save_arrays
+from benchmark.runner import failed, make_program, on_device, save_arrays
 from benchmark.suites import SUITES, paper_share
 from datasets.atari_shards import _aligned_frames
 
@@ -173,6 +174,20 @@ def test_a_class_that_lacks_a_part_is_named_with_what_it_lacks(registry):
 
     with pytest.raises(UserError, match=r"test_engine\.py: it lacks build, encode, loss"):
         registry.register("half")(Half)
+
+
+@pytest.mark.parametrize("name", ["../mine", "a/b", "/etc/mine", ".mine", "", "mine\n"])
+def test_a_name_that_could_leave_the_output_folder_is_refused(registry, name):
+    with pytest.raises(UserError, match="a name is made of letters, digits"):
+        registry.register(name)(methods.entry("scn")[0])
+
+
+def test_a_run_without_enough_memory_is_named_as_that():
+    with pytest.raises(Exception, match="RESOURCE_EXHAUSTED") as error:
+        jnp.zeros((2**45,)).block_until_ready()
+    for raised in (error.value, MemoryError()):
+        record = failed(Record("atari", "quick", "pong", "scn", 0, "abcd", "ok"), raised)
+        assert record.status == "failed" and record.reason.startswith("out of memory; fewer frames a step need less")
 
 
 def test_a_class_that_is_no_method_or_no_frozen_dataclass_is_refused(registry):

@@ -48,6 +48,16 @@ def test_a_record_with_fields_of_another_time_is_damaged_not_a_crash(tmp_path):
         records.read(path)
 
 
+@pytest.mark.parametrize(
+    "elsewhere", [{"dataset": "../../etc"}, {"method": "/etc"}, {"digest": "beef"}, {"seed": 3}, {"dataset": "boxing"}]
+)
+def test_a_record_whose_fields_lead_elsewhere_is_damaged(tmp_path, elsewhere):
+    path = tmp_path / RECORD.path
+    records.write_atomically(path, records.encode(replace(RECORD, **elsewhere)))
+    with pytest.raises(DamagedRecordError, match="belongs to another place"):
+        records.read(path)
+
+
 def test_nothing_is_left_behind_when_writing_fails(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         records.write(tmp_path, replace(RECORD, metrics=[{"value": float("nan")}]))

@@ -1,0 +1,36 @@
+"""Runs done one after the other in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.live import heard
+from benchmark.machine import provenance, set_up_jax, settings
+from benchmark.plan import Item
+from benchmark.progress import Display
+from benchmark.records import Record
+
+
+@dataclass(frozen=True)
+class Here:
+    """This process."""
+
+    out: Path
+    cache: Path
+    keep_params: bool = False
+    verbose: bool = False
+    log: str | None = None
+    lanes: int = 1
+
+    def execute(self, items: Sequence[Item], display: Display) -> Iterator[Record]:
+        """Do what is to be done and yield each record. Raises UserError when JAX cannot start its device."""
+        from benchmark.runner import Runner  # brings optax, which a plan does not need
+
+        set_up_jax(self.cache)
+        provenance()  # a device that does not start is a mistake of the set-up, not of each run
+        if self.verbose:
+            print(settings())
+        told = heard(display.lane(), self.out, self.log)
+        yield from Runner(self.out, self.cache, told, self.keep_params).execute(items)

@@ -1,0 +1,93 @@
+"""SIGTERM, by which schedulers and pre-emption announce the end: answered within GRACE seconds.
+
+Ordinary work ends at once, as by Ctrl-C. A training ends at its next step with a checkpoint. What does not come back to
+Python in time, such as a long compilation, is ended from outside: all that is on the disk is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+GRACE = 4.0
+"""Seconds from the signal to the end of the process at the latest."""
+CODE = 128 + signal.SIGTERM
+"""The exit code of a process that was stopped so."""
+SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
+"""SIGUSR2 is what submitit has Slurm send before a job's time is over."""
+
+last_acts: set[Callable[[], None]] = set()
+"""What must be done even where the process has to be ended from outside."""
+
+_asked = threading.Event()
+_putting_off = False
+
+
+class Stopped(BaseException):
+    """The process was asked to end; like KeyboardInterrupt no failure of what was being done."""
+
+
+def asked() -> bool:
+    """Has a signal come that is still to be answered?"""
+    return _asked.is_set()
+
+
+@contextmanager
+def put_off() -> Iterator[None]:
+    """What happens inside asks by itself, at each checkpoint, whether to stop."""
+    global _putting_off
+    _putting_off = True
+    try:
+        yield
+    finally:
+        _putting_off = False
+    if asked():
+        raise Stopped
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Inside, the signals raise Stopped. Does nothing outside the main thread, which alone hears signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _asked.clear()
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = {number: signal.signal(number, _answer) for number in SIGNALS}
+    waking = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    over = threading.Event()
+    watch = threading.Thread(target=_watch, args=(reading, over), daemon=True, name="stopping")
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+        signal.set_wakeup_fd(waking)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(writing)
+        watch.join()
+        os.close(reading)
+
+
+def _answer(number: int, frame: FrameType | None) -> None:
+    """Runs in the main thread, between two of Python's operations."""
+    _asked.set()
+    if not _putting_off:
+        raise Stopped
+
+
+def _watch(reading: int, over: threading.Event) -> None:
+    """Runs beside the main thread: hears of signals though that is busy outside Python."""
+    while numbers := os.read(reading, 64):
+        if set(numbers) & set(SIGNALS):
+            if over.wait(GRACE):
+                return
+            for act in list(last_acts):
+                act()
+            os._exit(CODE)

@@ -1,0 +1,49 @@
+"""SIGTERM is answered within the time that schedulers give, whatever the process is doing."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmark import stopping
+
+BUSY = """
+import hashlib, sys, threading
+from benchmark import stopping
+stopping.GRACE = 0.5
+stopping.last_acts.add(lambda: print("given back", flush=True))
+with stopping.listening(), stopping.put_off():
+    print("busy", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2_000_000_000)
+"""
+
+
+def test_ordinary_work_ends_at_once_and_the_handlers_of_before_are_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(stopping.Stopped), stopping.listening():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_work_that_asks_by_itself_is_stopped_at_its_end_at_the_latest():
+    reached = []
+    with stopping.listening():
+        with pytest.raises(stopping.Stopped), stopping.put_off():
+            signal.raise_signal(signal.SIGTERM)
+            reached.append(stopping.asked())
+        assert reached == [True]
+    with stopping.listening():
+        assert not stopping.asked()
+
+
+def test_a_process_that_does_not_come_back_to_python_is_ended_from_outside_and_gives_its_claim_back():
+    command = [sys.executable, "-c", BUSY]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "busy\n"
+    began = time.monotonic()
+    process.terminate()
+    assert process.stdout.read() == "given back\n"
+    assert process.wait() == stopping.CODE == 143 and time.monotonic() - began < 5
