@@ -105,7 +105,7 @@ def test_the_first_thing_is_the_one_comparison_of_the_budget_that_says_most(tmp_
     heads = re.findall(r"<h2>(.*?)</h2>", (tmp_path / "report.html").read_text())
     assert heads[:3] == ["All suites, budget quick", "All suites, budget smoke", "What was run"]
     assert "6 runs, 1 failed: 4 methods, 2 data sets, 2 seeds; code 0123456789ab." in found.text["p"]
-    assert found.text["p"].count("Plumbing test: these numbers mean nothing.") == 2
+    assert found.text["p"].count("Plumbing test: the numbers mean nothing.") == 2
 
 
 def test_every_number_leads_to_the_runs_behind_it(tmp_path):

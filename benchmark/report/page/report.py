@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.records import Record, write_atomically
-from benchmark.report.captions import listed
+from benchmark.report.captions import PLUMBING, listed
 from benchmark.report.collapse import reason
 from benchmark.report.figures import arrays
 from benchmark.report.page.elements import Markup, element, join, script_data, verbatim
@@ -135,7 +135,7 @@ def _section(title: str, *content: Markup, suite: str | None = None, budget: str
     if not content:
         return join()
     nothing = any(budget in s.budgets and not s.budgets[budget].meaningful for s in SUITES.values() if budget)
-    warning = element("p", "Plumbing test: these numbers mean nothing.", class_="warning") if nothing else None
+    warning = element("p", PLUMBING, class_="warning") if nothing else None
     return element("section", element("h2", title), warning, *content, data_suite=suite, data_budget=budget)
 
 
