@@ -13,7 +13,6 @@ from benchmark.suites import SUITES, Training, paper_share
 
 __all__ = ["PLUMBING", "caption", "listed", "notes"]
 
-
 PLUMBING = "Plumbing test: the numbers mean nothing."
 
 NOT_WORSE = (
@@ -25,8 +24,8 @@ def caption(lead: str, scores: Scores) -> str:
     """`lead` says what is shown; then the spread, the training, the protocol and the commits, from the records."""
     budgets = SUITES[scores.suite].budgets if scores.suite in SUITES else {}
     means_nothing = scores.budget in budgets and not budgets[scores.budget].meaningful
-    warning = f"{PLUMBING} " if means_nothing else ""
-    return f"{warning}{lead} {_spread(scores.seeds)} {_training(scores)}"
+    warning = PLUMBING if means_nothing else ""
+    return " ".join(filter(None, (warning, lead, _spread(scores.seeds), _training(scores))))
 
 
 def listed(names: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmark.report.captions import caption, listed, notes
+from benchmark.report.captions import PLUMBING, caption, listed, notes
 from benchmark.report.comparison import Measure, cells
 from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Row, Table
@@ -69,8 +69,8 @@ def _headline(sets: Sequence[Scores]) -> Table:
         Row(entrant.title, tuple(found[i] for _, found in columns), method=entrant.method)
         for i, entrant in enumerate(entrants)
     )
-    told = [sentence for scores in sets for sentence in re.split(r"(?<=\.) (?=[A-Z])", caption("", scores).strip())]
-    text = " ".join([LEAD, *dict.fromkeys(told)])
+    told = [sentence for scores in sets for sentence in re.split(r"(?<=\.) (?=[A-Z])", caption("", scores))]
+    text = " ".join(dict.fromkeys([*[PLUMBING] * (PLUMBING in told), LEAD, *told]))
     below = notes(everyone, entrants, [cell for row in rows for cell in row.cells], "the lowest MSE, else the highest")
     absent = [suite for suite in MAIN if suite not in {scores.suite for scores in sets}]
     more = (f"Nothing to show of {listed(absent)} at this budget.",) if absent else ()
