@@ -11,14 +11,14 @@ scenes whose true state another scene has too, as both predictions are right the
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax
 import numpy as np
 
 from benchmark.contracts import Probe
 from benchmark.registry import probes
-from benchmark.types import DatasetSpec, Float, Frozen, Metric, ProbeResult
+from benchmark.types import DatasetSpec, Float, Frozen, Int, Metric, ProbeResult
 
 __all__ = ["Ranking"]
 
@@ -35,8 +35,11 @@ class Ranking(Probe):
 
     One scene a test clip, `num_clips` of them at most, all predicted from the same frame: the last from which 10 steps
     fit into a clip. Undefined for a method that does not predict, or needs more frames before that one. At chance
-    Hits@1 is 1 / n; the notes hold n. `embedding_variance` is that of all test frames, mean over the elements of all
-    slots, for every method: near 0, the encoder has collapsed.
+    Hits@1 is 1 / n; the notes hold n.
+
+    For every method there are `hits_at_1_still` and `mrr_still`, what its encoder reaches if it is predicted that
+    nothing changes (where little does, that is much), and `embedding_variance`, that of all test frames, mean over the
+    elements of all slots: near 0, the encoder has collapsed.
     """
 
     horizon: ClassVar[int] = max(STEPS)
@@ -53,35 +56,24 @@ class Ranking(Probe):
     def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
         """Reads `test` only; nothing is fitted and nothing is drawn."""
         now = test.slots.shape[1] - 1 - self.horizon
-        spread = Metric("embedding_variance", "s", _variance(test), higher_is_better=None)
-        if test.predicted is None or test.context - 1 > now:
-            undefined = [Metric(name, f"p{step}", None) for step in STEPS for name in ("hits_at_1", "mrr")]
-            reason = "the method does not predict" if test.predicted is None else f"it needs {test.context} frames"
-            return ProbeResult((*undefined, spread), notes={"undefined": reason})
-        found = {step: scenes(test, now, step, self.num_clips) for step in STEPS}
-        metrics = [metric for step, those in found.items() for metric in _metrics(step, those)]
-        return ProbeResult(
-            (*metrics, spread), notes={"n": {f"p{step}": len(those.truth) for step, those in found.items()}}
-        )
+        metrics, notes = [Metric("embedding_variance", "s", _variance(test), higher_is_better=None)], {}
+        for step in STEPS:
+            clips = scenes(test, now, step, self.num_clips)
+            truth, still = test.slots[clips, now + step], test.slots[clips, now]
+            predicted = None
+            if test.predicted is not None and test.context - 1 <= now:
+                predicted = test.predicted[clips, now, step - 1]
+            metrics += _metrics(f"p{step}", "", truth, predicted) + _metrics(f"p{step}", "_still", truth, still)
+            notes[f"p{step}"] = len(clips)
+        return ProbeResult(tuple(metrics), notes={"n": notes})
 
 
-class Scenes(NamedTuple):
-    """Embeddings, all slots side by side, of the true states and of the predicted ones."""
-
-    truth: Float[np.ndarray, "n f"]
-    predicted: Float[np.ndarray, "n f"]
-
-
-def scenes(test: Frozen, now: int, step: int, num_clips: int) -> Scenes:
-    """The first clips that count at frame `now` and `step` frames later, no two alike there."""
-    assert test.predicted is not None
+def scenes(test: Frozen, now: int, step: int, num_clips: int) -> Int[np.ndarray, " n"]:
+    """The first clips that count at frame `now` and `step` frames later, no two in the same state there."""
     then = now + step
     clips = np.flatnonzero(test.valid[:num_clips, now] & test.valid[:num_clips, then])
     states = np.asarray(test.labels.coordinates)[clips, then]
-    clips = clips[np.sort(np.unique(states, axis=0, return_index=True)[1])]
-    truth, predicted = test.slots[clips, then], test.predicted[clips, now, step - 1]
-    k, d = truth.shape[1:]
-    return Scenes(*(slots.reshape(len(clips), k * d).astype(np.float64) for slots in (truth, predicted)))
+    return clips[np.sort(np.unique(states, axis=0, return_index=True)[1])]
 
 
 def ranks(truth: Float[np.ndarray, "n f"], predicted: Float[np.ndarray, "n f"]) -> Float[np.ndarray, " n"]:
@@ -103,11 +95,13 @@ def _variance(test: Frozen) -> float | None:
     return float(slots.var(0, dtype=np.float64).mean()) if len(slots) else None
 
 
-def _metrics(step: int, those: Scenes) -> list[Metric]:
-    places = ranks(*those)
-    if not len(places):
-        return [Metric("hits_at_1", f"p{step}", None), Metric("mrr", f"p{step}", None)]
-    return [
-        Metric("hits_at_1", f"p{step}", float((places == 1).mean())),
-        Metric("mrr", f"p{step}", float((1 / places).mean())),
-    ]
+def _metrics(
+    target: str, form: str, truth: Float[np.ndarray, "n k d"], predicted: Float[np.ndarray, "n k d"] | None
+) -> list[Metric]:
+    """Undefined without predictions or scenes; a floor (any `form` but "") is not better for being higher."""
+    hits, mrr = None, None
+    if predicted is not None and len(truth):
+        place = ranks(*(slots.reshape(len(slots), -1).astype(np.float64) for slots in (truth, predicted)))
+        hits, mrr = float((place == 1).mean()), float((1 / place).mean())
+    better = None if form else True
+    return [Metric(f"{name}{form}", target, value, better) for name, value in (("hits_at_1", hits), ("mrr", mrr))]

@@ -12,7 +12,8 @@ from benchmark.report.tables import build, write_tables
 
 CONTEXT = Context(floors=frozenset({"random-cnn"}))
 
-COLUMNS = ["H@1 1 (%)", "MRR 1 (%)", "H@1 5 (%)", "MRR 5 (%)", "H@1 10 (%)", "MRR 10 (%)", "variance"]
+COLUMNS = ["H@1 1 (%)", "MRR 1 (%)", "H@1 5 (%)", "MRR 5 (%)", "H@1 10 (%)", "MRR 10 (%)"]
+COLUMNS += ["still 1 (%)", "still 5 (%)", "still 10 (%)", "variance"]
 
 
 def ranked(hits: float | None, variance: float | None = 0.5) -> list[dict[str, object]]:
@@ -21,6 +22,7 @@ def ranked(hits: float | None, variance: float | None = 0.5) -> list[dict[str, o
     for step in (1, 5, 10):
         rows.append(row("ranking", "hits_at_1", f"p{step}", hits and hits / step))
         rows.append(row("ranking", "mrr", f"p{step}", hits and hits / step))
+        rows.append(row("ranking", "hits_at_1_still", f"p{step}", 0.25 / step))
     return rows
 
 
@@ -44,6 +46,7 @@ def test_our_value_stands_beside_the_papers_in_percent():
     found = cell(table, "cswm", "H@1 10 (%)")
     assert (found.ours.mean, found.ours.n, found.paper) == (pytest.approx(9.5), 2, 99.9)
     assert cell(table, "cswm", "variance").ours.mean == 0.5
+    assert cell(table, "cswm", "still 5 (%)").ours.mean == pytest.approx(5)
     assert "among 990 to 994 test scenes" in table.caption
 
 
@@ -63,7 +66,8 @@ def test_methods_that_do_not_predict_have_dashes_and_the_best_of_the_others_is_b
     table = tables([made("cswm", 0.9), made("setcon", 0.5), made("scn", None)])["ranking-shapes"]
     assert cell(table, "scn", "H@1 1 (%)") == Cell()
     assert cell(table, "cswm", "H@1 1 (%)").best and not cell(table, "setcon", "H@1 1 (%)").best
-    assert not any(row.cells[-1].best for row in table.rows)
+    assert cell(table, "scn", "still 1 (%)").ours.mean == 25
+    assert not any(cell.best for row in table.rows for cell in row.cells[-4:])
 
 
 def test_a_data_set_without_ranked_predictions_has_no_such_table():

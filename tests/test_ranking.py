@@ -130,8 +130,19 @@ def test_all_methods_predict_the_same_frames_whatever_context_they_need(slots):
 def test_a_method_that_does_not_predict_has_no_rank(slots):
     found = ask(frozen(slots, None, context=0))
     assert [found[name] for name in NAMES] == [None] * 6
-    assert found["notes"] == {"undefined": "the method does not predict"}
+    assert found["notes"] == {"n": {"p1": 40, "p5": 40, "p10": 40}}
     assert found["embedding_variance", "s"] == pytest.approx(slots.reshape(480, 6).var(0).mean(), rel=1e-5)
+
+
+def test_beside_it_stands_what_is_reached_if_nothing_changes(slots):
+    slots[:, 2] = slots[:, 1]
+    slots[:, 6] = slots[::-1, 1]
+    for predicted in (None, perfect(slots)):
+        found = ask(frozen(slots, predicted))
+        assert found["hits_at_1_still", "p1"] == found["mrr_still", "p1"] == 1
+        assert found["hits_at_1_still", "p5"] == 0
+        slow = slow_ranks(slots[:, 11].reshape(40, -1), slots[:, 1].reshape(40, -1))
+        assert found["mrr_still", "p10"] == pytest.approx(np.mean([1 / rank for rank in slow]))
 
 
 def test_no_more_clips_than_asked_are_ranked(slots):
