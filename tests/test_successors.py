@@ -25,7 +25,7 @@ from methods.slotcontrast import slot_contrast
 from methods.slotwise_matched import best_assignment, in_predicted_order
 
 RNG = np.random.default_rng(0)
-FRAMES = jnp.asarray(RNG.normal(size=(3, 5, 4, 4, 3)), jnp.float32)
+FRAMES = jnp.asarray(RNG.normal(size=(3, 4, 4, 4, 3)), jnp.float32)
 
 
 def normal(*shape):
@@ -78,10 +78,10 @@ def test_slots_of_a_frame_start_where_the_predictor_puts_those_of_the_frame_befo
     features = apply(model.features, FRAMES)
     start = jnp.broadcast_to(model.initializer.slots[...], (3, 4, 16))
     now, mask = jax.jit(lambda *inputs: model.attention(*inputs, iterations=3))(features[:, 0], start)
-    for t in range(5):
+    for t in range(4):
         np.testing.assert_allclose(slots[:, t], now, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(masks[:, t], mask, rtol=1e-4, atol=1e-5)
-        if t < 4:
+        if t < 3:
             now, mask = apply(model.attention, features[:, t + 1], apply(model.predictor, now))
 
 
@@ -94,12 +94,10 @@ def test_slots_keep_the_order_in_which_they_start():
     )
 
 
-@pytest.mark.parametrize("name", ["slotcontrast", "slotwise-matched", "slot-repulsion"])
-def test_the_loss_reaches_all_parameters_that_make_slots(name):
-    method, model = built(name)
+def test_the_slotcontrast_loss_reaches_all_parameters():
+    method, model = built("slotcontrast")
     graph, state = nnx.split(model)
-    frames = FRAMES[:, : min(3, method.window(SPEC))]
-    loss = lambda state: method.loss(nnx.merge(graph, state), Batch(frames), jax.random.key(0))[0]  # noqa: E731
+    loss = lambda state: method.loss(nnx.merge(graph, state), Batch(FRAMES[:, :2]), jax.random.key(0))[0]  # noqa: E731
     gradients = jax.tree_util.tree_leaves_with_path(jax.jit(jax.grad(loss))(state))
     assert not [jax.tree_util.keystr(path) for path, gradient in gradients if not jnp.any(gradient != 0)]
 
