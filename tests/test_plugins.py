@@ -81,7 +81,7 @@ def test_what_is_recorded_of_the_code_is_the_file_as_it_was_imported(write):
         ("x = 1\n\nint('many')", "mine.py, line 3: ValueError: invalid literal"),
         ("exit(1)", "mine.py, line 1: SystemExit"),
         ("x = 1", "mine.py registers no method, data set or probe; docs/add-a-method.md"),
-        (VARIANT.format(name="scn"), "scn.py: the name is already taken by"),
+        (VARIANT.format(name="scn"), "mine.py, line 3: method 'scn' in "),
         (VARIANT.format(name="all"), "'all'; choose another"),
         (VARIANT.format(name="a/b"), "a name is made of letters"),
         (VARIANT.format(name="mine").replace("diversity_weight", "weight"), "sets weight, but its fields are"),
@@ -127,7 +127,7 @@ def test_a_mistake_in_a_file_is_one_line_that_names_it(write, capsys, text, mess
     [
         ("nowhere.py", "'nowhere.py': there is no such file"),
         (".", "it is no Python file"),
-        ("no_such_module_anywhere", "there is no module 'no_such_module_anywhere'"),
+        ("no_such_module_anywhere", "there is no module of that name"),
         ("json", "registers no method"),
     ],
 )
