@@ -39,8 +39,7 @@ def load_plugins(plugins: Iterable[str] = ()) -> None:
         if name in _loaded:
             continue
         before = _names()
-        with _mistakes_named(told):
-            _import(name, plugin, told)
+        _import(name, plugin, told)
         if _names() == before and not _owns_any(name):
             raise UserError(
                 f"{told}: {_file(name)} registers no method, data set or probe; docs/add-a-method.md shows how"
@@ -65,14 +64,22 @@ def _import(name: str, plugin: str, told: str) -> None:
     beside = str(Path(plugin).resolve().parent if _is_path(plugin) else Path.cwd())
     if beside not in sys.path:
         sys.path.append(beside)
-    if _is_path(plugin):
-        _execute(name, Path(plugin).resolve())
-        return
+    with _mistakes_named(told):
+        if _is_path(plugin):
+            _execute(name, Path(plugin).resolve())
+            return
+        if there := _is_there(name):
+            importlib.import_module(name)
+    if not there:
+        raise UserError(f"{told}: there is no module of that name; {REMEDY}")
+
+
+def _is_there(module: str) -> bool:
     try:
-        importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and f"{name}.".startswith(f"{error.name}."):
-            raise UserError(f"{told}: there is no module {error.name!r}; {REMEDY}") from None
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError as error:  # of the package that it is in, or of what that package imports
+        if error.name and f"{module}.".startswith(f"{error.name}."):
+            return False
         raise
 
 
@@ -106,8 +113,8 @@ def _mistakes_named(told: str) -> Iterator[None]:
     """Turns whatever importing raises, a file's `exit()` too, into a UserError that names file and line."""
     try:
         yield
-    except UserError:
-        raise
+    except UserError as error:
+        raise UserError(f"{told}: {place(error)}: {error}") from None
     except (Exception, SystemExit) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{told}: {place(error)}: {type(error).__name__}: {reason}") from None

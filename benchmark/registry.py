@@ -34,7 +34,7 @@ class Registry(Generic[T]):
         self.kind, self.base = kind, base
         self._entries: dict[str, tuple[type[T], dict[str, Any]]] = {}
 
-    def register(self, name: str, **presets: Any) -> Callable[[type[T]], type[T]]:
+    def register(self, name: str | type, **presets: Any) -> Callable[[type[T]], type[T]]:
         """A class decorator. Raises UserError when the name is taken or the class lacks a part of the contract."""
         if not isinstance(name, str):  # the decorator without its brackets
             raise UserError(f'{self.kind} in {source(name)}: write @....register("a-name") above the class')

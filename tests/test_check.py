@@ -203,7 +203,7 @@ class Setting(Sound):
         (Bare, "encode is deterministic", "encode gave an array of shape (2, 3, 2, 3); expected benchmark.types.Slots"),
         (LooseMasks, "masks sum to 1 over slots", "sum to 2 up to 2 over slots; expected 1"),
         (Stopped, "gradients reach the encoder", "no gradient reaches gain"),
-        (Detached, "gradients reach the encoder", "none of the encoder's 3 parameters gets a gradient"),
+        (Detached, "gradients reach the encoder", "no parameter that changes the slots gets a gradient"),
         (Detached, "training lowers the loss on a fixed batch", "expected less"),
         (Endless, "the loss is a finite scalar with named parts", "the loss is inf; expected finite"),
         (NoLogs, "the loss is a finite scalar with named parts", "test_check.py: loss gave an array of shape ()"),

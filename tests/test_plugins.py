@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from benchmark import records
 from benchmark.command import main
 from benchmark.errors import UserError
 from benchmark.plugins import load_plugins
@@ -81,7 +82,7 @@ def test_what_is_recorded_of_the_code_is_the_file_as_it_was_imported(write):
         ("x = 1\n\nint('many')", "mine.py, line 3: ValueError: invalid literal"),
         ("exit(1)", "mine.py, line 1: SystemExit"),
         ("x = 1", "mine.py registers no method, data set or probe; docs/add-a-method.md"),
-        (VARIANT.format(name="scn"), "scn.py: the name is already taken by"),
+        (VARIANT.format(name="scn"), "mine.py, line 3: method 'scn' in "),
         (VARIANT.format(name="all"), "'all'; choose another"),
         (VARIANT.format(name="a/b"), "a name is made of letters"),
         (VARIANT.format(name="mine").replace("diversity_weight", "weight"), "sets weight, but its fields are"),
@@ -127,7 +128,7 @@ def test_a_mistake_in_a_file_is_one_line_that_names_it(write, capsys, text, mess
     [
         ("nowhere.py", "'nowhere.py': there is no such file"),
         (".", "it is no Python file"),
-        ("no_such_module_anywhere", "there is no module 'no_such_module_anywhere'"),
+        ("no_such_module_anywhere", "there is no module of that name"),
         ("json", "registers no method"),
     ],
 )
@@ -136,20 +137,23 @@ def test_a_plugin_that_is_not_there_is_one_line(write, plugin, message):
         load_plugins([plugin])
 
 
-def test_a_probe_that_no_suite_names_is_asked_beside_the_suites(write, tmp_path, capsys):
-    write("from benchmark.registry import probes\nprobes.register('mine')(probes.entry('linear')[0])")
-    asked = ["--plugin", "mine.py", "--datasets", "tiny", "--methods", "random-cnn", "--budget", "smoke"]
-    assert main([*asked, "--out", str(tmp_path / "out")]) == 0
-    assert "mine" in probes
-    assert main([*asked, "--probes", "linear", "--dry-run", "--out", str(tmp_path / "out")]) == 0
+def test_what_a_plugin_brings_is_run_and_the_report_does_without_it(write, tmp_path, capsys, monkeypatch):
+    write(
+        "from benchmark.registry import methods, probes\n"
+        "methods.register('my-method', slot_size=8)(methods.entry('random-cnn')[0])\n"
+        "probes.register('my-probe')(probes.entry('linear')[0])\n"
+    )
+    out = ["--out", str(tmp_path / "out")]
+    asked = ["--plugin", "mine.py", "--datasets", "tiny", "--methods", "my-method", "--budget", "smoke", *out]
+    assert main(asked) == 0
+    (record,) = records.read_all(tmp_path / "out")[0]
+    assert record.probes.keys() == {"linear", "my-probe"}, "a probe that no suite names is asked beside the suite's"
+    assert record.probes["my-probe"]["code"]["file"] == "probes/linear.py"
+    capsys.readouterr()
+    assert main([*asked, "--probes", "my-probe", "--dry-run"]) == 0
     assert "1 done" in capsys.readouterr().out
 
-
-def test_a_report_does_without_the_plugin(write, tmp_path, capsys, monkeypatch):
-    write(VARIANT.format(name="mine"))
-    asked = ["--datasets", "tiny", "--methods", "mine", "--budget", "smoke", "--set", "training.steps=1"]
-    assert main(["--plugin", "mine.py", *asked, "--out", str(tmp_path / "out")]) == 0
-    monkeypatch.delitem(methods._entries, "mine")
-    capsys.readouterr()
-    assert main(["--report-only", "--out", str(tmp_path / "out")]) == 0
-    assert "mine" in capsys.readouterr().out
+    monkeypatch.delitem(methods._entries, "my-method")
+    monkeypatch.delitem(probes._entries, "my-probe")
+    assert main(["--report-only", *out]) == 0
+    assert "my-method" in capsys.readouterr().out

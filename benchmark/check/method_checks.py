@@ -67,21 +67,15 @@ def the_loss_is_a_finite_scalar_with_named_parts(trial: Trial) -> str | None:
 
 def gradients_reach_the_encoder(trial: Trial) -> str | None:
     """Every parameter whose change changes the slots must get a gradient that is not zero."""
-    used = {
-        jax.tree_util.keystr(path, simple=True, separator="."): np.any(np.asarray(gradient))
-        for path, gradient in jax.tree_util.tree_leaves_with_path(trial.first[1])
-        if _moves_slots(trial, path)
-    }
-    idle = [name for name, reached in used.items() if not reached]
-    if not used:
-        return "no parameter changes the slots; expected an encoder with nnx.Param"
-    if len(idle) == len(used):
-        return (
-            f"none of the encoder's {len(used)} parameters gets a gradient; expected a loss that depends on the slots"
-        )
-    if idle:
+    gradients = jax.tree_util.tree_leaves_with_path(trial.first[1])
+    reached = [path for path, gradient in gradients if np.any(np.asarray(gradient))]
+    missed = [path for path, _ in gradients if path not in reached and _moves_slots(trial, path)]
+    if not any(_moves_slots(trial, path) for path in reached):
+        return "no parameter that changes the slots gets a gradient; expected a loss that depends on them"
+    if missed:
+        names = ", ".join(jax.tree_util.keystr(path, simple=True, separator=".") for path in missed)
         remedy = "expected one for every nnx.Param that slots depend on (what is to stay as it is: nnx.Variable)"
-        return f"no gradient reaches {', '.join(idle)}; {remedy}"
+        return f"no gradient reaches {names}; {remedy}"
     return None
 
 
