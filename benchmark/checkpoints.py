@@ -68,4 +68,5 @@ class Checkpoints:
 
 
 def _pack(state: Any, losses: np.ndarray) -> dict[str, Any]:
-    return {"state": [plain(leaf) for leaf in jax.tree.leaves(state)], "losses": losses}
+    """Plain arrays, which know no device: they can be read on another number of them."""
+    return {"state": [np.asarray(plain(leaf)) for leaf in jax.tree.leaves(state)], "losses": losses}

@@ -40,6 +40,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--budget", default="quick", metavar="NAME", help="smoke, quick (default) or paper")
     add("--out", type=Path, default=ROOT / "results" / "local", metavar="DIR", help="records and tables")
     add("--tune", action="store_true", help="choose learning rates first, among five, as SetCon's authors did")
+    add("--devices", type=_positive, default=1, metavar="N", help="share every batch among N devices (default: 1)")
     add("--set", action="append", default=[], metavar="K=V", help="a field, such as methods.scn.slot_size=16")
     add("--list", action="store_true", help="list suites, data sets, methods and probes")
     add("--dry-run", action="store_true", help="show the plan and stop")
@@ -117,17 +118,21 @@ def execute(items: list[Item], expected: Estimate, out: Path, cache: Path, optio
     """Do what is to be done; 1 if any run failed, now or before."""
     failures = sum(item.state == "failed" for item in items)
     if expected.runs:
+        from benchmark.devices import check_share, mesh
         from benchmark.runner import Runner  # brings optax, which a plan does not need
 
         check_room(items, cache)
         set_up_jax(cache)
         provenance()  # a device that does not start is a mistake of the set-up, not of each run
+        mesh(options.devices)
+        for item in (item for item in items if item.to_do and item.run.method.trains):
+            check_share(item.run.batch_size, options.devices, f"{item.run.method_name} on {item.run.dataset_name}")
         if options.verbose:
             print(settings())
         runs = {item.run.path: item.run for item in items}
         timings = Timings(cache)
         with progress_for(expected.runs) as progress:
-            for record in Runner(out, cache, progress, options.keep_params).execute(items):
+            for record in Runner(out, cache, progress, options.keep_params, options.devices).execute(items):
                 if record.status == "ok":
                     timings.add(record, runs[record.path])
                 else:
