@@ -92,7 +92,8 @@ class Checkpoints:
 
 
 def _pack(step: int, state: Any, losses: np.ndarray) -> dict[str, Any]:
-    leaves = [plain(leaf) for leaf in jax.tree.leaves(state)]
+    """Plain arrays, which know no device: they can be read on another number of them."""
+    leaves = [np.asarray(plain(leaf)) for leaf in jax.tree.leaves(state)]
     return {"state": leaves, "losses": losses, "sha256": _sha256(step, leaves, losses)}
 
 

@@ -51,6 +51,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--budget", default="quick", metavar="NAME", help="smoke, quick (default) or paper")
     add("--out", type=Path, default=ROOT / "results" / "local", metavar="DIR", help="records and tables")
     add("--tune", action="store_true", help="choose learning rates first, among five, as SetCon's authors did")
+    add("--devices", type=_positive, default=1, metavar="N", help="share every batch among N devices (default: 1)")
     add("--set", action="append", default=[], metavar="K=V", help="a field, such as methods.scn.slot_size=16")
     add("--workers", type=_positive, default=1, metavar="N", help="processes of this machine that share the runs")
     add("--scheduler", metavar="ADDRESS", help="address, or scheduler file, of a Dask cluster that does the runs")
@@ -180,7 +181,7 @@ def choose_engine(folder: str, cache: Path, options: argparse.Namespace) -> Engi
         return Workers(options.workers, duty(folder, options), out)
     from benchmark.engines.here import Here
 
-    return Here(out, cache, options.keep_params, options.verbose, options.log)
+    return Here(out, cache, options.keep_params, options.verbose, options.log, options.devices)
 
 
 def duty(folder: str, options: argparse.Namespace) -> Duty:

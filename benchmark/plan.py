@@ -76,6 +76,11 @@ class Run:
         return joint(self.method) if self.training.probe_protocol == "joint" else self.method
 
     @property
+    def batch_size(self) -> int:
+        """Samples a step: windows of as many frames as the method wants."""
+        return max(1, self.training.frames_per_step // self.trained.window(self.dataset.spec()))
+
+    @property
     def path(self) -> Path:
         """Where its record lies under the output folder."""
         return records.run_path(self.dataset_name, self.method_name, self.digest, self.seed)

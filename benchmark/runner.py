@@ -16,11 +16,13 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 
 from benchmark import checked, parameters, records, stopping
 from benchmark.checkpoints import Checkpoints
 from benchmark.claims import ATTEMPTS, Claim, Claims
 from benchmark.contracts import Dataset, Splits
+from benchmark.devices import mesh
 from benchmark.errors import UserError
 from benchmark.freeze import Encoder, Reader, reader
 from benchmark.machine import commit, provenance
@@ -94,7 +96,7 @@ class Bench:
         """What the seeds of the run's method share."""
         loaded, key = self.loaded(run), f"{run.method_name} {run.digest}"
         if self._program is None or self._program[0] != key:
-            self._program = key, make_program(run, loaded.splits)
+            self._program = key, make_program(run, loaded.splits, mesh(self.runner.devices))
         return self._program[1]
 
 
@@ -113,6 +115,8 @@ class Runner:
     cache: Path
     progress: Progress
     keep_params: bool = False
+    devices: int = 1
+    """Among how many each batch is shared."""
     claims: Claims = field(init=False)
     _claim: Claim | None = None
     _bench: Bench | None = None
@@ -203,7 +207,7 @@ class Runner:
         """The record of the training, as soon as that is done, then the whole one."""
         run, splits, clock = item.run, loaded.splits, Clock({"load": loaded.seconds})
         loaded.seconds = 0.0  # the first run on a data set carries the time of loading it
-        init_key, train_key, probe_key = jax.random.split(jax.random.fold_in(jax.random.key(0), run.seed), 3)
+        init_key, train_key, probe_key = run_keys(run.seed)
         with clock.time("build"):
             model = program.initialise(init_key)
         if item.state == "reprobe":
@@ -245,6 +249,7 @@ class Runner:
             "window": program.window,
             "frames": steps * program.batch_size * program.window,
             "flops_per_step": kernel.flops,
+            "devices": self.devices,
             "parameters": int(sum(leaf.size for leaf in jax.tree.leaves(nnx.state(fitted.model, nnx.Param)))),
             "parameters_sha256": parameters.save(run.parameters(self.cache), fitted.model),
         }
@@ -295,6 +300,11 @@ class Runner:
         except OSError as error:
             remedy = "make room there, then give the same command again"
             raise UserError(f"the record {record.path} cannot be written ({error.strerror}); {remedy}") from None
+
+
+def run_keys(seed: int) -> Key:
+    """The three keys of a run: initialisation, training, probes."""
+    return jax.random.split(jax.random.fold_in(jax.random.key(0), seed), 3)
 
 
 def blank(run: Run) -> Record:
@@ -365,17 +375,16 @@ def on_device(splits: Splits) -> Splits:
     return splits
 
 
-def make_program(run: Run, splits: Splits) -> Program:
+def make_program(run: Run, splits: Splits, among: Mesh | None = None) -> Program:
     """The kernel and encoder of a method on a data set. Labels reach the loss of a ceiling only."""
-    method, spec = run.trained, splits.spec
+    method, spec, batch_size = run.trained, splits.spec, run.batch_size
     window = method.window(spec)
-    batch_size = max(1, run.training.frames_per_step // window)
 
     def sample(data: Data, key: Key) -> Batch:
         batch = splits.train.sample(data, key, batch_size, window)
         return batch if method.reads_labels else batch._replace(labels=None)
 
-    kernel = Kernel(partial(checked.loss, method), sample, adam(method.learning_rate, method.weight_decay))
+    kernel = Kernel(partial(checked.loss, method), sample, adam(method.learning_rate, method.weight_decay), among)
     horizon = max((probe.horizon for probe in run.probes.values()), default=0)
     initialise = initialiser(lambda rngs: method.build(spec, rngs))
     return Program(initialise, kernel, Encoder(method, spec, horizon), batch_size, window)

@@ -17,8 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from jax.sharding import Mesh
 
 from benchmark.checkpoints import Checkpoints
+from benchmark.devices import everywhere, on_first, replicated, shared_out
 from benchmark.machine import compile_
 from benchmark.types import Array, Data, Float, Key
 
@@ -49,13 +51,18 @@ class Fitted:
 
 @dataclass
 class Kernel:
-    """A loss, a sampler and an optimiser; compiled at the first `fit` and used again by the next (another seed)."""
+    """A loss, a sampler and an optimiser; compiled at the first `fit` and used again by the next (another seed).
+
+    `mesh` are the devices that share every batch, None: one device.
+    """
 
     loss: Loss
     sample: Sample
     optimizer: optax.GradientTransformation
+    mesh: Mesh | None = None
     compile_seconds: float = 0.0
     flops: float | None = None
+    temporary_bytes: int = 0
     _compiled: dict[Any, Any] = field(default_factory=dict)
 
     def fit(
@@ -79,6 +86,7 @@ class Kernel:
         done, losses = 0, np.full(steps, np.nan, np.float32)
         if checkpoints:
             done, state, losses = checkpoints.latest(state, losses)
+        state, data, key = everywhere((state, data, key), self.mesh)
         chunk, seconds = steps_per_call(steps), 0.0
         for start in range(done, steps, chunk):
             end = min(start + chunk, steps)
@@ -93,7 +101,8 @@ class Kernel:
             on_step(end, float(losses[end - 1]))
             if checkpoints:
                 checkpoints.offer(end, state, losses)
-        return Fitted(nnx.merge(graph, *state[:2]), _curve(losses), seconds, steps - done, state[2])
+        params, rest, optimizer_state = on_first(state, self.mesh)
+        return Fitted(nnx.merge(graph, params, rest), _curve(losses), seconds, steps - done, optimizer_state)
 
     def _program(self, graph: Any, count: int, state: Any, data: Data, key: Key) -> Any:
         """The compiled program that makes `count` steps."""
@@ -104,13 +113,14 @@ class Kernel:
             self.compile_seconds += time.perf_counter() - began
             # XLA counts a loop's body once, however often it runs: these are the operations of one step.
             self.flops = (program.cost_analysis() or {}).get("flops")
+            self.temporary_bytes = program.memory_analysis().temp_size_in_bytes
         return self._compiled[graph, count]
 
     def _steps(self, graph: Any, count: int) -> Callable[..., Any]:
         def one(state: Any, data: Data, key: Key) -> tuple[Any, Array]:
             params, rest, optimizer_state = state
             batch_key, loss_key = jax.random.split(key)
-            batch = self.sample(data, batch_key)
+            batch = shared_out(self.sample(data, batch_key), self.mesh)
 
             def objective(params: Any) -> tuple[Array, Any]:
                 model = nnx.merge(graph, params, rest, copy=True)
@@ -118,8 +128,8 @@ class Kernel:
                 return loss, split(model)[2]
 
             (loss, rest), gradients = jax.value_and_grad(objective, has_aux=True)(params)
-            updates, optimizer_state = self.optimizer.update(gradients, optimizer_state, params)
-            return (optax.apply_updates(params, updates), rest, optimizer_state), loss
+            params, optimizer_state = optimizer_step(self.optimizer, params, gradients, optimizer_state)
+            return replicated(((params, rest, optimizer_state), loss), self.mesh)
 
         def many(state: Any, data: Data, key: Key, start: Array) -> tuple[Any, Float[Array, " s"]]:
             def body(state: Any, step: Array) -> tuple[Any, Array]:
@@ -131,6 +141,12 @@ class Kernel:
             return jax.lax.scan(body, state, start + jnp.arange(count))
 
         return many
+
+
+def optimizer_step(optimizer: optax.GradientTransformation, params: Any, gradients: Any, state: Any) -> tuple[Any, Any]:
+    """The parameters and the optimiser's state after one step."""
+    updates, state = optimizer.update(gradients, state, params)
+    return optax.apply_updates(params, updates), state
 
 
 def split(model: nnx.Module) -> tuple[Any, Any, Any]:

@@ -64,6 +64,7 @@ def _private_output() -> TextIO:
 
 def _serve(arguments: Sequence[str], teller: Teller) -> None:
     from benchmark import command
+    from benchmark.devices import check_devices
     from benchmark.live import heard
     from benchmark.machine import cache_folder, provenance, set_up_jax
     from benchmark.runner import Runner
@@ -77,8 +78,10 @@ def _serve(arguments: Sequence[str], teller: Teller) -> None:
     while task := tasks():
         out = options.out / task["folder"]
         if runner is None or runner.out != out:
-            runner = Runner(out, cache, heard(teller, out, options.log), options.keep_params)
-        for _ in runner.execute(_items(options, task, cache, teller)):
+            runner = Runner(out, cache, heard(teller, out, options.log), options.keep_params, options.devices)
+        items = _items(options, task, cache, teller)
+        check_devices((item.run for item in items if item.to_do), options.devices)
+        for _ in runner.execute(items):
             pass
         teller.tell("done")
 

@@ -22,15 +22,18 @@ class Here:
     keep_params: bool = False
     verbose: bool = False
     log: str | None = None
+    devices: int = 1
     lanes: int = 1
 
     def execute(self, items: Sequence[Item], display: Display) -> Iterator[Record]:
-        """Do what is to be done and yield each record. Raises UserError when JAX cannot start its device."""
+        """Do what is to be done and yield each record. Raises UserError when JAX cannot start its devices."""
+        from benchmark.devices import check_devices
         from benchmark.runner import Runner  # brings optax, which a plan does not need
 
         set_up_jax(self.cache)
         provenance()  # a device that does not start is a mistake of the set-up, not of each run
+        check_devices((item.run for item in items if item.to_do), self.devices)
         if self.verbose:
             print(settings())
         told = heard(display.lane(), self.out, self.log)
-        yield from Runner(self.out, self.cache, told, self.keep_params).execute(items)
+        yield from Runner(self.out, self.cache, told, self.keep_params, self.devices).execute(items)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from benchmark.modules.rows import by_rows
 from benchmark.types import Array, Float
 
 
@@ -31,16 +32,21 @@ class GNNTransition(nnx.Module):
 
     def __call__(self, slots: Float[Array, "b k d"], actions: Float[Array, "b k a"]) -> Float[Array, "b k d"]:
         nodes = jnp.concatenate([slots, actions, self._messages(slots)], axis=-1)
-        hidden = self.node_hidden(jax.nn.relu(self.node_in(nodes)))
-        return self.node_out(jax.nn.relu(self.node_norm(hidden)))
+        return by_rows(self._node, nodes)
 
     def _messages(self, slots: Float[Array, "b k d"]) -> Float[Array, "b k m"]:
         """sum over j != i of e_ij, for every slot i."""
         others = self.edge_to(slots)[:, np.array(self.neighbours, int)]
         edges = jax.nn.relu(self.edge_from(slots)[:, :, None] + others)
-        edges = jax.nn.relu(self.edge_norm(self.edge_hidden(edges)))
+        edges = by_rows(lambda rows: jax.nn.relu(self.edge_norm(self.edge_hidden(rows))), edges)
         # Linear before the sum adds the bias once an edge.
-        return self.edge_out(edges.sum(-2)) + (edges.shape[-2] - 1) * self.edge_out.bias  # type: ignore[operator]
+        messages = by_rows(self.edge_out, edges.sum(-2))
+        return messages + (edges.shape[-2] - 1) * self.edge_out.bias  # type: ignore[operator]
+
+    def _node(self, rows: Float[Array, "n inputs"]) -> Float[Array, "n d"]:
+        """f_node."""
+        hidden = self.node_hidden(jax.nn.relu(self.node_in(rows)))
+        return self.node_out(jax.nn.relu(self.node_norm(hidden)))
 
 
 def _neighbours(num_slots: int) -> tuple[tuple[int, ...], ...]:

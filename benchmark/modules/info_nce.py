@@ -14,20 +14,54 @@ def info_nce(z_p: Float[Array, "b u d"], z_s: Float[Array, "b t d"], tau: float)
     z_s at the same step of the same sequence; candidates are all z_s and all z_p of the batch but the anchor itself.
     Equal vectors give ln(b t + b u - 1). Gradients flow through both arguments.
     """
-    (b, u, d), t = z_p.shape, z_s.shape[1]
+    b, u, d = z_p.shape
     anchors, positives = jnp.swapaxes(z_p, 0, 1) / tau, jnp.swapaxes(z_s[:, -u:], 0, 1)
-    candidates = jnp.concatenate([z_s.reshape(-1, d), z_p.reshape(-1, d)])
-    themselves = b * t + jnp.arange(b * u).reshape(b, u).T
+    candidates = jnp.concatenate([jnp.swapaxes(z_p, 0, 1).reshape(-1, d), z_s.reshape(-1, d)])
+    return cross_entropy(anchors, positives, candidates) / (b * u)
 
-    # One step of the sequences after the other, and again in the backward pass: of all b u (b t + b u) logits only
-    # those of one step exist at a time.
-    @jax.checkpoint
-    def log_partition(step: tuple[Array, Array]) -> Array:
-        anchor, itself = step
-        masked = jnp.where(itself[:, None] == jnp.arange(len(candidates)), -jnp.inf, anchor @ candidates.T)
-        return jax.nn.logsumexp(masked, axis=-1)
 
-    return (jax.lax.map(log_partition, (anchors, themselves)) - (anchors * positives).sum(-1)).mean()
+@jax.custom_vjp
+def cross_entropy(
+    anchors: Float[Array, "u b d"], positives: Float[Array, "u b d"], candidates: Float[Array, "m d"]
+) -> Float[Array, ""]:
+    """Sum over anchors of log(sum over candidates c but itself of exp(anchor . c)) - anchor . positive.
+
+    The first u b candidates are what the anchors are made of, in their order. Of all logits only those of one of the
+    u steps exist at a time, and once: the gradients are made of them before the next are, so that nothing is kept or
+    computed again for a backward pass.
+    """
+    return _with_gradients(anchors, positives, candidates)[0]
+
+
+def _with_gradients(
+    anchors: Float[Array, "u b d"], positives: Float[Array, "u b d"], candidates: Float[Array, "m d"]
+) -> tuple[Float[Array, ""], tuple[Float[Array, "u b d"], Float[Array, "u b d"], Float[Array, "m d"]]]:
+    """The sum, and its gradients by each argument."""
+    places = jnp.arange(len(candidates))
+
+    def one_step(sums: tuple[Array, Array], step: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Array]:
+        (total, by_candidates), (anchor, positive, itself) = sums, step
+        logits = jnp.where(itself[:, None] == places, -jnp.inf, anchor @ candidates.T)
+        peak = logits.max(-1, keepdims=True)
+        weights = jnp.exp(logits - peak)
+        partition = weights.sum(-1, keepdims=True)
+        total += (jnp.log(partition) + peak - (anchor * positive).sum(-1, keepdims=True)).sum()
+        # Transposed, and kept so by the barrier: the other way round the product takes a CPU four times as long.
+        by_candidates += jax.lax.optimization_barrier((anchor / partition).T @ weights)
+        return (total, by_candidates), (weights @ candidates) / partition - positive
+
+    themselves = places[: anchors.shape[0] * anchors.shape[1]].reshape(anchors.shape[:2])
+    nothing = jnp.zeros(()), jnp.zeros(candidates.T.shape)
+    (total, by_candidates), by_anchors = jax.lax.scan(one_step, nothing, (anchors, positives, themselves))
+    return total, (by_anchors, -anchors, by_candidates.T)
+
+
+def _pull_back(gradients: tuple[Array, Array, Array], factor: Float[Array, ""]) -> tuple[Array, Array, Array]:
+    by_anchors, by_positives, by_candidates = gradients
+    return factor * by_anchors, factor * by_positives, factor * by_candidates
+
+
+cross_entropy.defvjp(_with_gradients, _pull_back)
 
 
 def sharded(z: Float[Array, "b *rest"], size: int | None) -> Float[Array, "shards size *rest"]:

@@ -3,6 +3,7 @@
 import jax
 from flax import nnx
 
+from benchmark.modules.rows import by_rows
 from benchmark.types import Array, Float
 
 
@@ -14,4 +15,10 @@ class MLP(nnx.Module):
         self.linear2 = nnx.Linear(hidden, outputs, rngs=rngs)
 
     def __call__(self, x: Float[Array, "*b inputs"]) -> Float[Array, "*b outputs"]:
-        return self.linear2(jax.nn.relu(self.linear1(x)))
+        return by_rows(lambda rows: self.linear2(jax.nn.relu(self.linear1(rows))), x)
+
+    def sum(self, x: Float[Array, "*b k inputs"]) -> Float[Array, "*b outputs"]:
+        """The sum of k outputs: the second layer is linear, so it follows the sum, on one row instead of k."""
+        hidden = by_rows(lambda rows: jax.nn.relu(self.linear1(rows)), x).sum(-2)
+        # Linear before the sum adds the bias k times.
+        return by_rows(self.linear2, hidden) + (x.shape[-2] - 1) * self.linear2.bias  # type: ignore[operator]

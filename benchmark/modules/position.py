@@ -6,6 +6,7 @@ from flax import nnx
 
 from benchmark.modules.backbones import BACKBONES
 from benchmark.modules.mlp import MLP
+from benchmark.modules.rows import by_rows
 from benchmark.types import Array, DatasetSpec, Float
 
 
@@ -33,4 +34,4 @@ class PositionedFeatures(nnx.Module):
     def __call__(self, frames: Float[Array, "*b h w c"]) -> Float[Array, "*b n f"]:
         features = self.backbone(frames.reshape(-1, *frames.shape[-3:]))
         positioned = features + self.linear(position_grid(*self.grid, 0.0, 1.0))
-        return self.mlp(self.norm(positioned)).reshape(*frames.shape[:-3], -1, self.num_features)
+        return self.mlp(by_rows(self.norm, positioned)).reshape(*frames.shape[:-3], -1, self.num_features)

@@ -3,6 +3,7 @@
 from flax import nnx
 
 from benchmark.modules.mlp import MLP
+from benchmark.modules.rows import by_rows
 from benchmark.types import Array, Float
 
 
@@ -15,4 +16,4 @@ class SetEncoder(nnx.Module):
         self.together = MLP(128, 128, slot_size, rngs)
 
     def __call__(self, slots: Float[Array, "*b k d"]) -> Float[Array, "*b d"]:
-        return self.together(self.norm(self.each(slots).sum(-2)))
+        return self.together(by_rows(self.norm, self.each.sum(slots)))

@@ -8,6 +8,7 @@ from flax import nnx
 
 from benchmark.modules.mlp import MLP
 from benchmark.modules.position import PositionedFeatures
+from benchmark.modules.rows import by_rows
 from benchmark.types import Array, DatasetSpec, Float, Key, Slots
 
 EPSILON = 1e-8
@@ -39,22 +40,26 @@ class SlotAttention(nnx.Module):
 
         `iterations` None: as many as at construction.
         """
-        features = self.norm_features(features)
+        features = by_rows(self.norm_features, features)
         for _ in range(iterations or self.iterations):
             masks = self.attend(features, slots)
             weights = masks + EPSILON
             weights = weights / weights.sum(-1, keepdims=True)
             # v is linear and the weights sum to 1: it may follow the mean, on k rows a frame instead of n.
-            updates = self.value(jnp.einsum("...kn,...nf->...kf", weights, features))
-            slots, _ = self.gru(slots, updates)
-            slots = slots + self.mlp(self.norm_mlp(slots))
+            updates = by_rows(self.value, jnp.einsum("...kn,...nf->...kf", weights, features))
+            slots = self.update(slots, updates)
         return slots, masks
+
+    def update(self, slots: Float[Array, "*b k d"], updates: Float[Array, "*b k d"]) -> Float[Array, "*b k d"]:
+        """c = GRU(u, c), then c + f_mlp(LN(c))."""
+        rows, _ = self.gru(slots.reshape(-1, slots.shape[-1]), updates.reshape(-1, slots.shape[-1]))
+        return (rows + self.mlp(self.norm_mlp(rows))).reshape(slots.shape)
 
     def attend(self, features: Float[Array, "*b n f"], slots: Float[Array, "*b k d"]) -> Float[Array, "*b k n"]:
         """Softmax over slots of k(h) . q(c) / sqrt(D)."""
-        queries = self.query(self.norm_slots(slots)) * self.scale
         # k(h) . q = h . (K q): again k rows a frame instead of n.
-        queries = queries @ self.key.kernel[...].T
+        key = self.scale * self.key.kernel[...].T
+        queries = by_rows(lambda rows: self.query(self.norm_slots(rows)) @ key, slots)
         return jax.nn.softmax(jnp.einsum("...kf,...nf->...kn", queries, features), axis=-2)
 
 

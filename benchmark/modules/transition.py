@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from flax import nnx
 
+from benchmark.modules.rows import by_rows
 from benchmark.types import Array, Float
 
 
@@ -20,7 +21,7 @@ class LinearTransition(nnx.Module):
     def __call__(self, previous: Float[Array, "*b d"], current: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
         """The slots one frame after `current`, which is one frame after `previous`."""
         both = jnp.concatenate([previous, current, current - previous], axis=-1)
-        return current + self.linear(self.norm(self.down(both)))
+        return current + by_rows(lambda rows: self.linear(self.norm(self.down(rows))), both)
 
     def rollout(
         self, previous: Float[Array, "*b k d"], current: Float[Array, "*b k d"], steps: int

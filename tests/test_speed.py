@@ -1,0 +1,40 @@
+"""What `python -m benchmark.speed` measures is the step that runs make."""
+
+import json
+
+import pytest
+
+from benchmark.plan import Item
+from benchmark.progress import PlainProgress
+from benchmark.runner import Runner
+from benchmark.speed.__main__ import main, parse, wanted_runs
+
+ARGUMENTS = ["scn", "tiny", "--batch", "4", "--steps", "6", "--set", "datasets.tiny.clips=5"]
+
+
+def test_the_measured_step_is_a_runs_own_and_all_its_figures_are_there(tmp_path, capsys):
+    assert main([*ARGUMENTS, "--json", "--breakdown"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    (run,) = wanted_runs(parse(ARGUMENTS))
+    (record,) = Runner(tmp_path, tmp_path, PlainProgress({})).execute([Item(run, "new")])
+    assert record.training["batch_size"] == found["batch"] == 4
+    assert record.curve[-1][1] == found["loss"][0]
+    assert set(found["breakdown_ms"]) == {"sample", "encode", "loss", "update"}
+    sizes = ("ms_per_step", "compile_seconds", "flops", "peak_memory_mb", "step_memory_mb")
+    assert all(found[name] > 0 for name in sizes)
+    assert 0 < found["share_of_peak"] < 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["scm", "tiny", "--batch", "4"], "did you mean 'scn'"),
+        (["scn", "tiny", "--batch", "0"], "--batch 0; it must be at least 1"),
+        (["scn", "tiny", "--batch", "4", "--steps", "4"], "--steps 4; it must be at least 5"),
+        (["random-cnn", "tiny", "--batch", "4"], "it does not train"),
+        (["scn", "tiny", "--batch", "4", "--devices", "3"], "--devices 3 does not divide the batch of 4"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments, told, capsys):
+    assert main(arguments) == 2
+    assert told in capsys.readouterr().err
