@@ -143,13 +143,15 @@ class Runner:
     def _settle(self, item: Item) -> Record | None:
         """The record of a run, carried out here if nobody has done it; None while another does."""
         path = item.run.path
+        if record := self._done_elsewhere(item):
+            self.progress.run_finished(record)
+            return record
         claim = self._claim = self.claims.take(path, Checkpoints(item.run.checkpoints(self.cache)).step())
         if claim is None:
             return None
         stopping.last_acts.add(claim.release)
         try:
-            record = standing_record(self.out / path)
-            if record is None or record == item.record:
+            if not (record := self._done_elsewhere(item)):  # which may have happened between
                 self.progress.run_started(item.run)
                 record = given_up(item) if claim.exhausted else self._carry_out(item)
                 self._write(record, item)
@@ -161,6 +163,11 @@ class Runner:
             claim.release()
         self.progress.run_finished(record)
         return record
+
+    def _done_elsewhere(self, item: Item) -> Record | None:
+        """The record of the run, if it is another than the plan knows of."""
+        record = standing_record(self.out / item.run.path)
+        return record if record != item.record else None
 
     def _carry_out(self, item: Item) -> Record:
         standing, bench = standing_before(item), self._bench_for(item.run)

@@ -67,6 +67,7 @@ def listening() -> Iterator[None]:
         yield
     finally:
         over.set()
+        _asked.clear()
         signal.set_wakeup_fd(waking)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -16,10 +16,12 @@ import tiny_grid
 from test_checkpoints import fit
 from test_command import command
 
-from benchmark import records
+from benchmark import plan, records
 from benchmark.checkpoints import Checkpoints
-from benchmark.engines.process import share_of_cores
+from benchmark.engines.process import Duty, Worker, share_of_cores
+from benchmark.engines.workers import Workers
 from benchmark.errors import UserError
+from benchmark.progress import PlainProgress
 from datasets import atari_store
 from datasets.atari_shards import Recipe
 
@@ -123,10 +125,10 @@ binds = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="process
 def test_a_grid_killed_three_times_ends_with_the_tables_of_an_undisturbed_one(tmp_path):
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     kills = ["a worker", "all", "SIGTERM"]
-    survive(broken, kills, tiny_grid.arguments(broken, "random-cnn,scn", 2, 600), random.Random(0))
-    undisturbed(whole, tiny_grid.arguments(whole, "random-cnn,scn", 2, 600))
+    survive(broken, kills, tiny_grid.arguments(broken, "random-cnn,scn", 2, 400), random.Random(0))
+    undisturbed(whole, tiny_grid.arguments(whole, "random-cnn,scn", 2, 400))
     assert tables(broken) == tables(whole)
-    assert not list(broken.rglob("*.claim-*")) and not list(broken.glob("cache/checkpoints/*/*/*/seed-*"))
+    assert not list(broken.glob("cache/checkpoints/*/*/*/seed-*"))
 
 
 @pytest.mark.slow
@@ -142,7 +144,7 @@ def test_a_grid_killed_twenty_times_ends_with_the_tables_of_an_undisturbed_one(t
 
 
 def test_two_commands_at_once_share_the_runs_and_do_none_twice(tmp_path):
-    grid = tiny_grid.arguments(tmp_path, "random-cnn,scn", 2)
+    grid = tiny_grid.arguments(tmp_path, "random-cnn", 4)
     both = [tiny_grid.start(tmp_path, *grid) for _ in range(2)]
     shown = [process.communicate(timeout=LIMIT)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], shown
@@ -153,18 +155,15 @@ def test_two_commands_at_once_share_the_runs_and_do_none_twice(tmp_path):
 
 
 def test_workers_that_keep_dying_end_the_command_with_what_they_said(tmp_path):
-    plugin = tmp_path / "fatal.py"
-    plugin.write_text(
-        "import sys, os, runpy\n"
-        f"runpy.run_path({tiny_grid.__file__!r})\n"
-        "if 'benchmark.worker' in ' '.join(sys.orig_argv):\n"
-        "    sys.exit('the worker has had enough')\n"
-    )
-    grid = tiny_grid.arguments(tmp_path, "scn", 1, 2, "--workers", "2")
-    grid[1] = str(plugin)
-    process = tiny_grid.start(tmp_path, *grid)
-    shown, _ = process.communicate(timeout=LIMIT)
-    assert process.returncode == 2 and "the worker has had enough" in shown
+    class Fatal(Duty):
+        def start(self, cores=(), environment=None):
+            words = "import sys; sys.exit('the worker has had enough')"
+            return Worker([sys.executable, "-c", words], "", str(tmp_path), dict(os.environ))
+
+    (run,) = tiny_grid.runs("random-cnn")
+    crew = Workers(2, Fatal((), ""), tmp_path)
+    with pytest.raises(UserError, match="ended with exit code 1: the worker has had enough; so did 6 before it"):
+        list(crew.execute([plan.Item(run, "new")], PlainProgress({run.path: 1.0})))
 
 
 @contextmanager
@@ -232,14 +231,17 @@ def test_a_read_only_cache_is_a_mistake_with_a_remedy(tmp_path, capsys, monkeypa
     assert "set SLOTBENCH_CACHE to a folder that can be written" in capsys.readouterr().err
 
 
-def test_a_clock_that_jumps_during_a_run_changes_no_number(tmp_path, monkeypatch):
-    assert command(tmp_path / "steady", "--methods", "scn") == 0
-    chance, real = random.Random(0), time.time
-    monkeypatch.setattr(time, "time", lambda: real() + chance.uniform(-1e8, 1e8))
-    assert command(tmp_path / "jumping", "--methods", "scn") == 0
-    (steady,), (jumping,) = (records.read_all(tmp_path / name)[0] for name in ("steady", "jumping"))
-    assert (jumping.metrics, jumping.curve) == (steady.metrics, steady.curve)
-    assert all(0 <= seconds < LIMIT for seconds in jumping.timing.values())
+def test_a_clock_that_is_set_during_a_training_changes_no_number(tmp_path, monkeypatch):
+    steady, chance, real, jump = fit(), random.Random(0), time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() + jump[0])
+
+    def set_the_clock(step, loss):
+        jump[0] = chance.uniform(-1e8, 1e8)
+        time.sleep(0.05)
+
+    jumping = fit(Checkpoints(tmp_path, every=0.2), on_step=set_the_clock)
+    assert Checkpoints(tmp_path).step() > 0
+    assert jumping.curve == steady.curve and 0 <= jumping.seconds < LIMIT
 
 
 def test_a_dask_cluster_finishes_the_grid_though_a_worker_is_killed_with_all_its_processes(tmp_path):
@@ -249,7 +251,7 @@ def test_a_dask_cluster_finishes_the_grid_though_a_worker_is_killed_with_all_its
         "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)
     )
     workers = [_dask("worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard") for _ in range(2)]
-    grid = tiny_grid.arguments(tmp_path, "scn", 3, 300)
+    grid = tiny_grid.arguments(tmp_path, "random-cnn", 4)
     process = None
     try:
         wait_for(file.exists, scheduler, *workers)
@@ -262,7 +264,7 @@ def test_a_dask_cluster_finishes_the_grid_though_a_worker_is_killed_with_all_its
     finally:
         for started in filter(None, [process, *workers, scheduler]):
             with_group_gone(started)
-    assert [record.status for record in records.read_all(tmp_path)[0]] == ["ok"] * 3
+    assert [record.status for record in records.read_all(tmp_path)[0]] == ["ok"] * 4
     assert not list(tmp_path.rglob("*.claim-*"))
 
 

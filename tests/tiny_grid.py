@@ -22,10 +22,15 @@ checkpoints.EVERY = float(os.environ.get("TEST_CHECKPOINT_EVERY", checkpoints.EV
 claims.ATTEMPTS = int(os.environ.get("TEST_ATTEMPTS", claims.ATTEMPTS))
 
 
-def claim_paths(out: Path, *methods: str) -> list[Path]:
-    """Where the first claims of the runs of `test_command.command` lie, seed 0 of each method."""
+def runs(*methods: str) -> list[plan.Run]:
+    """The runs of `test_command.command`, seed 0 of each method."""
     wanted = Configuration("atari", "smoke", tuple(parse_overrides(SMALL)))
-    return [out / run.path.with_suffix(".claim-1") for run in plan.runs(wanted, methods, ["tiny"], seeds=1)]
+    return plan.runs(wanted, methods, ["tiny"], seeds=1)
+
+
+def claim_paths(out: Path, *methods: str) -> list[Path]:
+    """Where the first claims of those runs lie."""
+    return [out / run.path.with_suffix(".claim-1") for run in runs(*methods)]
 
 
 def arguments(out: Path, methods: str, seeds: int = 1, steps: int = 2, *more: str) -> list[str]:
