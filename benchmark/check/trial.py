@@ -23,7 +23,7 @@ BATCH = 4
 STEPS = 10
 
 compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-"""For what runs once or twice: compiling takes longer than running, and half as long without optimising."""
+"""Checks run a few times: compiling takes longer than running, and half as long without optimising."""
 
 State = tuple[Any, Any]
 """Parameters, and what else a model carries."""
@@ -135,7 +135,7 @@ class Trial:
             changes, averages = self._optimizer.update(given[1], averages, state[0])
             return given, optax.apply_updates(state[0], changes), averages
 
-        return jax.jit(step)  # optimised: it runs often enough
+        return compiled(step)
 
     def encode_with(self, state: State, frames: Float[Array, "b t h w c"]) -> Slots:
         """The method's `encode`."""
