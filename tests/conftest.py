@@ -8,6 +8,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # tests compile more than they compute
 install_import_hook(["benchmark", "methods", "datasets", "probes"], "shapes.check")
 
 import tiny  # noqa: E402, F401  registers the small data set, with the hook in place
