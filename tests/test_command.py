@@ -137,7 +137,7 @@ def test_every_run_has_a_record_with_its_facts(finished):
 
 
 def test_tables_come_in_three_forms(finished):
-    assert {p.suffix for p in (finished / "tables").rglob("*.*")} == {".tex", ".md", ".csv"}
+    assert {p.suffix for p in (finished / "tables" / "atari-smoke").iterdir()} == {".tex", ".md", ".csv"}
 
 
 def test_the_same_command_again_changes_no_byte(copy, capsys):
