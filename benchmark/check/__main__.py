@@ -104,14 +104,13 @@ def _heading(name: str, registry: Registry) -> str:
 def _tell(heading: str, checks: tuple[Check, ...], subject: object) -> bool:
     """Print a line a check; is anything wrong?"""
     print(heading)
-    outcomes = []
-    for check in checks:
-        (outcome,) = ask([check], subject)
-        outcomes.append(outcome)
+    found = False
+    for outcome in ask(checks, subject):
         print(
             f"  WRONG  {outcome.claim}: {outcome.wrong}" if outcome.wrong else f"  ok     {outcome.claim}", flush=True
         )
-    return any(outcome.wrong for outcome in outcomes)
+        found = found or outcome.wrong is not None
+    return found
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,9 +35,10 @@ class Outcome:
     wrong: str | None
 
 
-def ask(checks: Sequence[Check], subject: Any) -> list[Outcome]:
+def ask(checks: Sequence[Check], subject: Any) -> Iterator[Outcome]:
     """Ask all in turn; an exception is what is wrong, with the line of one's own code that it came from."""
-    return [Outcome(title(check), _answer(check, subject)) for check in checks]
+    for check in checks:
+        yield Outcome(title(check), _answer(check, subject))
 
 
 def title(check: Check) -> str:
