@@ -23,6 +23,10 @@ CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"
 """Matrix products and convolutions through XNNPACK's successor; XLA's own convolutions are 2 to 4 times slower."""
 
 
+RUN_ONCE = {"xla_backend_optimization_level": 0}
+"""For a CPU's program that runs once: optimising its code takes longer than running it."""
+
+
 def tune_allocator() -> None:
     """Start this process again with the allocator's settings, which glibc reads only at the start (Linux, once)."""
     if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
@@ -63,6 +67,13 @@ def compile_(function: Callable[..., Any], *arguments: Any, donate: tuple[int, .
     import jax
 
     return jax.jit(function, donate_argnums=donate, compiler_options=_options()).lower(*arguments).compile()
+
+
+def jit_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function compiled at its first call, in the least time: for what runs once."""
+    import jax
+
+    return jax.jit(function, compiler_options=RUN_ONCE if jax.default_backend() == "cpu" else None)
 
 
 @cache

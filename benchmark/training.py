@@ -21,7 +21,7 @@ from jax.sharding import Mesh
 
 from benchmark.checkpoints import Checkpoints
 from benchmark.devices import everywhere, on_first, replicated, shared_out
-from benchmark.machine import compile_
+from benchmark.machine import compile_, jit_once
 from benchmark.types import Array, Data, Float, Key
 
 Loss = Callable[[Any, Any, Key], tuple[Float[Array, ""], dict[str, Float[Array, ""]]]]
@@ -162,7 +162,7 @@ def initialiser(build: Callable[[nnx.Rngs], nnx.Module]) -> Callable[[Key], nnx.
     def structure() -> Any:
         return nnx.split(nnx.eval_shape(lambda: build(nnx.Rngs(0))))[0]
 
-    values = jax.jit(lambda key: nnx.state(build(nnx.Rngs(key))))
+    values = jit_once(lambda key: nnx.state(build(nnx.Rngs(key))))
     return lambda key: nnx.merge(structure(), values(key))
 
 

@@ -391,7 +391,7 @@ def test_the_command_says_what_holds_and_what_does_not(capsys, monkeypatch):
     [
         (["scnn"], "unknown method, data set or probe 'scnn'; did you mean 'scn'?"),
         (["scn", "--datasets", "pongg"], "did you mean 'pong'?"),
-        (["reconstruction", "--datasets", "pong"], "'reconstruction' does not support data set 'pong': decodes every"),
+        (["supervised", "--datasets", "gridworld-colours-5-slots-4"], "slot j learns object j, but there are 4 slots"),
         (["scn", "--plugin", "nowhere.py"], "there is no such file"),
     ],
 )

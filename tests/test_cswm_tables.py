@@ -85,7 +85,7 @@ def test_a_suite_of_the_users_own_gets_the_table_without_values_of_the_paper():
 def test_the_tables_compile_and_fit_the_page(tmp_path):
     runs = [made(m, 0.95, s, d) for m in ("cswm", "setcon") for s in (0, 1) for d in ("shapes", "cubes", "three_body")]
     write_tables(runs, tmp_path, CONTEXT)
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all-tables.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout

@@ -115,7 +115,7 @@ def undisturbed(out: Path, grid: list[str]) -> None:
     """The same grid in one process, on as many cores as each of two workers has."""
     cores = ",".join(map(str, share_of_cores(0, 2)))
     command = ["taskset", "-c", cores, sys.executable, str(tiny_grid.ROOT / "run_benchmark.py"), *grid]
-    subprocess.run(command, check=True, env=os.environ | {"SLOTBENCH_CACHE": str(out / "cache")}, capture_output=True)
+    subprocess.run(command, check=True, env=tiny_grid.environment(out), capture_output=True)
 
 
 binds = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="processes cannot be bound to cores here")
@@ -125,8 +125,8 @@ binds = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="process
 def test_a_grid_killed_three_times_ends_with_the_tables_of_an_undisturbed_one(tmp_path):
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     kills = ["a worker", "all", "SIGTERM"]
-    survive(broken, kills, tiny_grid.arguments(broken, "random-cnn,scn", 2, 400), random.Random(0))
-    undisturbed(whole, tiny_grid.arguments(whole, "random-cnn,scn", 2, 400))
+    survive(broken, kills, tiny_grid.arguments(broken, "random-cnn,scn", 2, 200), random.Random(0))
+    undisturbed(whole, tiny_grid.arguments(whole, "random-cnn,scn", 2, 200))
     assert tables(broken) == tables(whole)
     assert not list(broken.glob("cache/checkpoints/*/*/*/seed-*"))
 

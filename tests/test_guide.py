@@ -51,7 +51,7 @@ def test_pasted_or_dropped_in_the_files_train_alike_and_appear_in_the_tables(els
     shown = run(ROOT, elsewhere, *(word for name in FILES for word in ("--plugin", name)))
     assert "nearness" in shown
     pasted = only_record(elsewhere / "out")
-    assert {row["probe"] for row in pasted.metrics} == {"linear", "restlessness"}
+    assert {row["probe"] for row in pasted.metrics} == {"linear", "diagnostics", "restlessness"}
     assert pasted.provenance["code"]["method"]["file"] == "nearness.py"
 
     for package in ("benchmark", "methods", "datasets", "probes", "results/papers"):

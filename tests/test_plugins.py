@@ -147,7 +147,9 @@ def test_what_a_plugin_brings_is_run_and_the_report_does_without_it(write, tmp_p
     asked = ["--plugin", "mine.py", "--datasets", "tiny", "--methods", "my-method", "--budget", "smoke", *out]
     assert main(asked) == 0
     (record,) = records.read_all(tmp_path / "out")[0]
-    assert record.probes.keys() == {"linear", "my-probe"}, "a probe that no suite names is asked beside the suite's"
+    assert record.probes.keys() == {"linear", "diagnostics", "my-probe"}, (
+        "a probe that no suite names is asked beside the suite's"
+    )
     assert record.probes["my-probe"]["code"]["file"] == "probes/linear.py"
     capsys.readouterr()
     assert main([*asked, "--probes", "my-probe", "--dry-run"]) == 0

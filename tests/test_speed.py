@@ -16,7 +16,7 @@ def test_the_measured_step_is_a_runs_own_and_all_its_figures_are_there(tmp_path,
     assert main([*ARGUMENTS, "--json", "--breakdown"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     (run,) = wanted_runs(parse(ARGUMENTS))
-    (record,) = Runner(tmp_path, tmp_path, PlainProgress({})).execute([Item(run, "new")])
+    (record,) = Runner(tmp_path, tmp_path, PlainProgress({}).lane()).execute([Item(run, "new")])
     assert record.training["batch_size"] == found["batch"] == 4
     assert record.curve[-1][1] == found["loss"][0]
     assert set(found["breakdown_ms"]) == {"sample", "encode", "loss", "update"}

@@ -40,7 +40,12 @@ def arguments(out: Path, methods: str, seeds: int = 1, steps: int = 2, *more: st
     return ["--plugin", str(Path(__file__)), *grid, *sizes, *more]
 
 
-def start(out: Path, *arguments: str, **environment: str) -> subprocess.Popen:
+def environment(out: Path) -> dict[str, str]:
+    """Of a command with a cache of its own under `out`, and steps as fast as a user's: they are many here."""
+    return os.environ | {"SLOTBENCH_CACHE": str(out / "cache"), "XLA_FLAGS": ""}
+
+
+def start(out: Path, *arguments: str, **variables: str) -> subprocess.Popen:
     """The command as a process, leader of a group of its own, with a cache of its own under `out`."""
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "run_benchmark.py"), *arguments],
@@ -48,7 +53,7 @@ def start(out: Path, *arguments: str, **environment: str) -> subprocess.Popen:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env=os.environ | {"SLOTBENCH_CACHE": str(out / "cache")} | environment,
+        env=environment(out) | variables,
     )
     started.append(process)
     return process
