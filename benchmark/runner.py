@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 import traceback
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -16,47 +15,26 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
-from jax.sharding import Mesh
 
-from benchmark import checked, parameters, records, stopping
+from benchmark import parameters, records, stopping
 from benchmark.checkpoints import Checkpoints
 from benchmark.claims import ATTEMPTS, Claim, Claims
-from benchmark.contracts import Dataset, Splits
+from benchmark.contracts import Dataset
 from benchmark.devices import mesh
 from benchmark.errors import UserError
-from benchmark.freeze import Encoder, Reader, reader
+from benchmark.freeze import reader
 from benchmark.machine import commit, provenance
 from benchmark.plan import Item, Run
+from benchmark.program import Loaded, Program, make_program, on_device, run_keys
 from benchmark.progress import Progress
 from benchmark.records import Record
 from benchmark.registry import code, configuration
-from benchmark.training import Kernel, adam, initialiser
-from benchmark.types import Batch, Data, Frozen, Key, Metric
+from benchmark.types import Frozen, Key, Metric
 
 ARRAYS_LIMIT = 4_000_000
 """Bytes of arrays for figures that a run may leave beside its record."""
 POLL = 1.0
 """Seconds between two looks at the runs of others."""
-
-
-@dataclass
-class Loaded:
-    """A data set in memory, read the same way by all its runs; `seconds` is what loading took."""
-
-    splits: Splits
-    reader: Reader
-    seconds: float
-
-
-@dataclass
-class Program:
-    """What the seeds of one method on one data set share: the compiled training step and encoder."""
-
-    initialise: Callable[[Key], nnx.Module]
-    kernel: Kernel
-    encoder: Encoder
-    batch_size: int
-    window: int
 
 
 @dataclass
@@ -309,11 +287,6 @@ class Runner:
             raise UserError(f"the record {record.path} cannot be written ({error.strerror}); {remedy}") from None
 
 
-def run_keys(seed: int) -> Key:
-    """The three keys of a run: initialisation, training, probes."""
-    return jax.random.split(jax.random.fold_in(jax.random.key(0), seed), 3)
-
-
 def blank(run: Run) -> Record:
     """The record of a run of which nothing is known yet but its identity."""
     return Record(
@@ -363,38 +336,6 @@ def _row(probe: str, metric: Metric) -> dict[str, Any]:
     if value is not None and not isfinite(value):
         raise ValueError(f"probe {probe} gave {metric.metric} of {metric.target} = {value}; undefined must be None")
     return {"probe": probe, **asdict(metric), "value": value}
-
-
-def on_device(splits: Splits) -> Splits:
-    """Put the arrays of all splits on the device once; splits that share an array go on sharing it.
-
-    On a CPU an array on a 64-byte boundary is used where it is: frames exist once. (`jnp.asarray` would copy them.)
-    """
-    placed: dict[int, Any] = {}
-
-    def place(array: Any) -> Any:
-        if id(array) not in placed:
-            placed[id(array)] = jax.device_put(array)
-        return placed[id(array)]
-
-    for split in (splits.train, splits.probe, splits.val, splits.test):
-        split.data = jax.tree.map(place, split.data)
-    return splits
-
-
-def make_program(run: Run, splits: Splits, among: Mesh | None = None) -> Program:
-    """The kernel and encoder of a method on a data set. Labels reach the loss of a ceiling only."""
-    method, spec, batch_size = run.trained, splits.spec, run.batch_size
-    window = method.window(spec)
-
-    def sample(data: Data, key: Key) -> Batch:
-        batch = splits.train.sample(data, key, batch_size, window)
-        return batch if method.reads_labels else batch._replace(labels=None)
-
-    kernel = Kernel(partial(checked.loss, method), sample, adam(method.learning_rate, method.weight_decay), among)
-    horizon = max((probe.horizon for probe in run.probes.values()), default=0)
-    initialise = initialiser(lambda rngs: method.build(spec, rngs))
-    return Program(initialise, kernel, Encoder(method, spec, horizon), batch_size, window)
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str | None:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 import tiny
 
-from benchmark import parameters, plan, records, runner
+from benchmark import parameters, plan, records, runner, training
 from benchmark.command import main
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.progress import PlainProgress
@@ -189,7 +189,7 @@ def test_a_changed_probe_asks_again_without_training(copy, capsys, monkeypatch):
     path = next((copy / "runs/tiny/scn").glob("*/seed-0.json"))
     before = records.read(path)
     monkeypatch.setattr(probes.entry("linear")[0], "version", 999)
-    monkeypatch.setattr(runner.Kernel, "fit", None)
+    monkeypatch.setattr(training.Kernel, "fit", None)
     assert command(copy, "--methods", "scn", "--seeds", "2") == 0
     assert "2 to probe again on kept parameters" in capsys.readouterr().out
     after = records.read(path)
@@ -213,7 +213,7 @@ def test_a_new_or_changed_probe_is_asked_alone_and_the_arrays_of_the_others_stay
     path = next((copy / "runs/tiny/scn").glob("*/seed-0.json"))
     before, arrays = records.read(path), path.with_suffix(".npz").read_bytes()
     monkeypatch.setattr(probes.entry("diagnostics")[0], "version", 999)
-    monkeypatch.setattr(runner.Kernel, "fit", None)
+    monkeypatch.setattr(training.Kernel, "fit", None)
     assert command(copy, "--methods", "scn") == 0
     assert asked == ["diagnostics"]
     assert "reprobe: scn (1): only diagnostics" in capsys.readouterr().out
@@ -225,7 +225,7 @@ def test_a_new_or_changed_probe_is_asked_alone_and_the_arrays_of_the_others_stay
 
 
 def test_all_probes_are_asked_again_on_request_or_where_the_arrays_are_lost(copy, monkeypatch, asked):
-    monkeypatch.setattr(runner.Kernel, "fit", None)
+    monkeypatch.setattr(training.Kernel, "fit", None)
     assert command(copy, "--methods", "scn", "--reprobe") == 0
     assert asked == ["linear", "diagnostics"]
     next((copy / "runs/tiny/scn").glob("*/seed-0.npz")).unlink()
@@ -235,7 +235,7 @@ def test_all_probes_are_asked_again_on_request_or_where_the_arrays_are_lost(copy
 
 
 def test_reprobe_asks_again_though_nothing_changed(copy, capsys, monkeypatch):
-    monkeypatch.setattr(runner.Kernel, "fit", None)
+    monkeypatch.setattr(training.Kernel, "fit", None)
     assert command(copy, "--methods", "scn", "--reprobe") == 0
     assert "1 to probe again" in capsys.readouterr().out
 
@@ -303,7 +303,7 @@ def test_a_probe_that_fails_costs_no_training(tmp_path, capsys, monkeypatch, bro
     (record,) = records.read_all(tmp_path)[0]
     assert record.reason == "RuntimeError: the line is bent" and record.curve and record.training["steps"] == 2
     broken_probe()
-    monkeypatch.setattr(runner.Kernel, "fit", None)
+    monkeypatch.setattr(training.Kernel, "fit", None)
     assert command(tmp_path, "--methods", "scn", "--retry-failed") == 0
     assert "1 to probe again on kept parameters" in capsys.readouterr().out
     (mended,) = records.read_all(tmp_path)[0]
@@ -353,7 +353,7 @@ def test_verbose_says_what_is_applied(tmp_path, capsys):
 def test_parameters_beside_the_record_do_where_the_cache_is_lost(tmp_path, capsys, monkeypatch):
     assert command(tmp_path, "--methods", "scn", "--keep-params") == 0
     monkeypatch.setenv("SLOTBENCH_CACHE", str(tmp_path / "another"))
-    monkeypatch.setattr(runner.Kernel, "fit", None)
+    monkeypatch.setattr(training.Kernel, "fit", None)
     assert command(tmp_path, "--methods", "scn", "--reprobe") == 0
 
 
@@ -380,7 +380,7 @@ def test_a_record_that_the_disk_cannot_take_ends_the_command_with_one_line(tmp_p
 
 
 def test_interrupting_keeps_what_is_finished_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
-    fit, calls = runner.Kernel.fit, []
+    fit, calls = training.Kernel.fit, []
 
     def interrupted(self, *arguments):
         calls.append(1)
@@ -388,7 +388,7 @@ def test_interrupting_keeps_what_is_finished_and_says_how_to_go_on(tmp_path, cap
             raise KeyboardInterrupt
         return fit(self, *arguments)
 
-    monkeypatch.setattr(runner.Kernel, "fit", interrupted)
+    monkeypatch.setattr(training.Kernel, "fit", interrupted)
     assert command(tmp_path, "--methods", "random-cnn,scn") == 130
     assert "the same command goes on" in capsys.readouterr().err
     assert [record.method for record in records.read_all(tmp_path)[0]] == ["random-cnn"]

@@ -25,7 +25,7 @@ from benchmark.checkpoints import Checkpoints
 from benchmark.command import load_plugins
 from benchmark.configure import Configuration
 from benchmark.devices import mesh
-from benchmark.runner import make_program, on_device, run_keys
+from benchmark.program import make_program, on_device, run_keys
 
 load_plugins()
 (run,) = plan.runs(Configuration("synthetic", "smoke"), ["setcon-fm"], ["gridworld"], 1)

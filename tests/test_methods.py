@@ -9,8 +9,8 @@ from benchmark.check.ground import ground
 from benchmark.check.method_checks import checks, seeds_side_by_side_equal_seeds_one_by_one
 from benchmark.check.outcome import title
 from benchmark.check.trial import Trial
+from benchmark.program import on_device
 from benchmark.registry import datasets, methods
-from benchmark.runner import on_device
 
 PLACES = ("gridworld", "tiny")
 """Data to resemble; a method is checked on the first that it supports, whose frames are the smallest."""

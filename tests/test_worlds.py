@@ -8,8 +8,8 @@ from flax import nnx
 
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.plan import runs
+from benchmark.program import make_program
 from benchmark.registry import methods
-from benchmark.runner import make_program
 from benchmark.suites import SUITES
 
 SMOKE = Configuration("worlds", "smoke")

@@ -21,8 +21,8 @@ from benchmark.contracts import Method, Probe
 from benchmark.errors import UserError, unknown
 from benchmark.machine import cache_folder, set_up_jax
 from benchmark.plugins import load_plugins
+from benchmark.program import on_device
 from benchmark.registry import Registry, datasets, methods, probes, source
-from benchmark.runner import on_device
 from benchmark.suites import SUITES
 
 Asked = tuple[str, tuple[Check, ...], object]

@@ -11,7 +11,7 @@ from flax import nnx
 
 from benchmark.contracts import Splits
 from benchmark.plan import Run
-from benchmark.runner import Program, make_program, run_keys
+from benchmark.program import Program, make_program, run_keys
 from benchmark.speed.step import timed
 from benchmark.training import optimizer_step, split
 

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from benchmark.contracts import Splits
 from benchmark.machine import compile_, provenance
 from benchmark.plan import Run
-from benchmark.runner import make_program, on_device, run_keys
+from benchmark.program import make_program, on_device, run_keys
 
 WARM_UP = 3
 """Steps, or calls, that do not count: the first ones find the allocator and the caches cold."""

@@ -1,0 +1,76 @@
+"""What the runs on a data set share: its frames on the device, and for each method the compiled step and encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+from flax import nnx
+from jax.sharding import Mesh
+
+from benchmark import checked
+from benchmark.contracts import Splits
+from benchmark.freeze import Encoder, Reader
+from benchmark.plan import Run
+from benchmark.training import Kernel, adam, initialiser
+from benchmark.types import Batch, Data, Key
+
+
+@dataclass
+class Loaded:
+    """A data set in memory, read the same way by all its runs; `seconds` is what loading took."""
+
+    splits: Splits
+    reader: Reader
+    seconds: float
+
+
+@dataclass
+class Program:
+    """What the seeds of one method on one data set share: the compiled training step and encoder."""
+
+    initialise: Callable[[Key], nnx.Module]
+    kernel: Kernel
+    encoder: Encoder
+    batch_size: int
+    window: int
+
+
+def run_keys(seed: int) -> Key:
+    """The three keys of a run: initialisation, training, probes."""
+    return jax.random.split(jax.random.fold_in(jax.random.key(0), seed), 3)
+
+
+def on_device(splits: Splits) -> Splits:
+    """Put the arrays of all splits on the device once; splits that share an array go on sharing it.
+
+    On a CPU an array on a 64-byte boundary is used where it is: frames exist once. (`jnp.asarray` would copy them.)
+    """
+    placed: dict[int, Any] = {}
+
+    def place(array: Any) -> Any:
+        if id(array) not in placed:
+            placed[id(array)] = jax.device_put(array)
+        return placed[id(array)]
+
+    for split in (splits.train, splits.probe, splits.val, splits.test):
+        split.data = jax.tree.map(place, split.data)
+    return splits
+
+
+def make_program(run: Run, splits: Splits, among: Mesh | None = None) -> Program:
+    """The kernel and encoder of a method on a data set. Labels reach the loss of a ceiling only."""
+    method, spec, batch_size = run.trained, splits.spec, run.batch_size
+    window = method.window(spec)
+
+    def sample(data: Data, key: Key) -> Batch:
+        batch = splits.train.sample(data, key, batch_size, window)
+        return batch if method.reads_labels else batch._replace(labels=None)
+
+    kernel = Kernel(partial(checked.loss, method), sample, adam(method.learning_rate, method.weight_decay), among)
+    horizon = max((probe.horizon for probe in run.probes.values()), default=0)
+    initialise = initialiser(lambda rngs: method.build(spec, rngs))
+    return Program(initialise, kernel, Encoder(method, spec, horizon), batch_size, window)
