@@ -25,7 +25,7 @@ __all__ = [
     "resampled",
 ]
 
-Scores = Float[np.ndarray, "s d"]
+Scores = Float[np.ndarray, "_ d"]  # samples may differ in their seeds
 Draws = Float[np.ndarray, "*r s d"]
 
 FEW_SEEDS = 5
@@ -89,7 +89,7 @@ def bootstrap(samples: Sequence[Scores], statistic: Callable[..., Float[np.ndarr
     return Estimate(value, (float(low), float(high)))
 
 
-def resampled(samples: Sequence[Scores]) -> list[Float[np.ndarray, "r s d"]]:
+def resampled(samples: Sequence[Scores]) -> list[Float[np.ndarray, "r _ d"]]:
     """NUM_DRAWS draws of each; the same for the same samples, in any process."""
     random = np.random.default_rng(SEED)
     return [_drawn(sample, random) for sample in samples]
