@@ -130,6 +130,14 @@ def read(path: Path) -> Record:
     return record
 
 
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file, so that it stays beside its successor."""
+    number = 1
+    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    return path.rename(target)
+
+
 def _checksum(body: dict[str, Any]) -> str:
     return hashlib.sha256(_canonical(body).encode()).hexdigest()
 

@@ -278,7 +278,7 @@ class Runner:
         path = self.out / record.path
         try:
             if path.exists() and standing_record(path) is None:
-                set_aside(path)
+                records.set_aside(path)
             records.write(self.out, record)
             if record.curve or "DivergedError" in (record.reason or ""):  # what else failed may go on where it was
                 Checkpoints(item.run.checkpoints(self.cache)).clear()
@@ -349,11 +349,3 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str | None:
     if size > ARRAYS_LIMIT:
         raise ValueError(f"the probes' arrays take {size} bytes; at most {ARRAYS_LIMIT} are kept")
     return parameters.save_named(path, arrays)
-
-
-def set_aside(path: Path) -> Path:
-    """Rename a damaged file, so that it stays beside its successor."""
-    number = 1
-    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    return path.rename(target)
