@@ -5,6 +5,7 @@ from math import sqrt
 import jax
 from flax import nnx
 
+from benchmark.modules.convolution import convolve_in_cells
 from benchmark.modules.cswm_backbones import CSWMLarge, CSWMMedium, CSWMSmall
 from benchmark.modules.pixelwise import Pixelwise
 from benchmark.types import Array, DatasetSpec, Float
@@ -25,7 +26,8 @@ class NatureCNN(nnx.Module):
         self.conv3 = _conv(64, self.num_features, 4, 2, rngs)
 
     def __call__(self, frames: Float[Array, "b h w c"]) -> Float[Array, "b i j f"]:
-        return self.conv3(jax.nn.relu(self.conv2(jax.nn.relu(self.conv1(frames)))))
+        first = jax.nn.relu(self.conv1(frames))
+        return convolve_in_cells(self.conv3, jax.nn.relu(convolve_in_cells(self.conv2, first)))
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int, rngs: nnx.Rngs) -> nnx.Conv:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from benchmark.modules.convolution import convolve, convolve_constant
 from benchmark.modules.position import position_grid
 from benchmark.types import Array, DatasetSpec, Decoded, Float, Key
 
@@ -27,12 +28,15 @@ class SpatialBroadcastDecoder(nnx.Module):
 
     def __call__(self, slots: Float[Array, "*b k d"]) -> Decoded:
         size = self.height, self.width
-        tiled = jnp.broadcast_to(slots[..., None, None, :], (*slots.shape[:-1], *size, slots.shape[-1]))
-        where = jnp.broadcast_to(position_grid(*size, -1.0, 1.0), (*slots.shape[:-1], *size, 2))
-        x = jnp.concatenate([tiled, where], -1).reshape(-1, *size, slots.shape[-1] + 2)
-        for convolution in self.convolutions[:-1]:
-            x = jax.nn.elu(convolution(x))
-        x = self.convolutions[-1](x).reshape(*slots.shape[:-1], *size, -1)
+        first, *hidden, last = self.convolutions
+        of_slots = convolve_constant(first, slots.reshape(-1, slots.shape[-1]), size)
+        of_position = convolve(
+            first, jnp.pad(position_grid(*size, -1.0, 1.0), [(0, 0), (0, 0), (slots.shape[-1], 0)])[None]
+        )
+        x = jax.nn.elu(of_slots + of_position)
+        for convolution in hidden:
+            x = jax.nn.elu(convolve(convolution, x))
+        x = convolve(last, x).reshape(*slots.shape[:-1], *size, -1)
         masks, paintings = jax.nn.softmax(x[..., 0], axis=-3), x[..., 1:]
         return Decoded((masks[..., None] * paintings).sum(-4), masks, paintings)
 
