@@ -59,7 +59,7 @@ def set_up_jax(cache: Path) -> None:
     import jax
 
     jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def compile_(function: Callable[..., Any], *arguments: Any, donate: tuple[int, ...] = ()) -> Any:

@@ -82,7 +82,9 @@ class Kernel:
         step whose loss is not finite.
         """
         graph, params, rest = split(model)
-        state = (params, rest, self.optimizer.init(params) if optimizer_state is None else optimizer_state)
+        if optimizer_state is None:
+            optimizer_state = jit_once(self.optimizer.init)(params)
+        state = (params, rest, optimizer_state)
         done, losses = 0, np.full(steps, np.nan, np.float32)
         if checkpoints:
             done, state, losses = checkpoints.latest(state, losses)

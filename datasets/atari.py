@@ -41,8 +41,9 @@ class AtariSplit(Split):
 
     `data`: frames uint8 [n, 210, 160], banks int32 [n], palette [256 m, 3] (code p of frame i has the colour
     `palette[256 * banks[i] + p]`; m is 1 for every game but Yars' Revenge), actions, coordinates [n, p], starts (frames
-    of this split, those with the most frames of their episode after them first), clips [i, t] (frame numbers). All but
-    the last two are shared by the splits of a collection.
+    of this split, those with the most frames of their episode after them first), ahead (how many frames of its episode
+    there are from each of these on), clips [i, t] (frame numbers). All but the last three are shared by the splits of a
+    collection. What differs between games of as many slots is data, so that they share compiled programs.
     """
 
     def __init__(
@@ -59,20 +60,21 @@ class AtariSplit(Split):
         frames = np.concatenate(episodes)
         ahead = np.concatenate([np.arange(len(episode), 0, -1) for episode in episodes])
         order = np.argsort(-ahead, kind="stable")
-        self._ahead = ahead[order]
-        self.data = {**shared, "starts": frames[order].astype(np.int32), "clips": clips}
+        self._longest = len(max(episodes, key=len))
+        starts = {"starts": frames[order].astype(np.int32), "ahead": ahead[order].astype(np.int32)}
+        self.data = {**shared, **starts, "clips": clips}
 
     def sample(self, data: Any, key: Key, batch_size: int, window: int) -> Batch:
         """Windows that begin, each equally likely, wherever the episode has `window` frames left.
 
         Raises UserError when no episode is that long.
         """
-        count = int(np.searchsorted(-self._ahead, -window, side="right"))
-        if not count:
+        if self._longest < window:
             raise UserError(
-                f"{self._game}: no episode has {window} consecutive frames (the longest has {self._ahead[0]}); "
+                f"{self._game}: no episode has {window} consecutive frames (the longest has {self._longest}); "
                 "raise max_episode_steps or the number of frames"
             )
+        count = (jnp.asarray(data["ahead"]) >= window).sum()
         starts = jnp.asarray(data["starts"])[jax.random.randint(key, (batch_size,), 0, count)]
         return _batch(data, starts[:, None] + jnp.arange(window))
 
