@@ -126,7 +126,7 @@ GRIDWORLD_BUDGETS = {
         meaningful=False,
     ),
     "quick": Budget(
-        Training(steps=2_000, frames_per_step=128 * 8),
+        Training(steps=4_000, frames_per_step=128 * 8),
         probes={"decoder": {"max_steps": 2_000}, "decoder-rollout": {"max_steps": 2_000}},
     ),
     "paper": Budget(
@@ -165,7 +165,7 @@ SUITES: dict[str, Suite] = {
                 {"image_size": 16, "train_size": 40, "val_size": 8, "test_size": 16},
             ),
             "quick": _with_balls(
-                GRIDWORLD_BUDGETS["quick"], Training(steps=1_000, frames_per_step=32 * 12), {"image_size": 32}
+                GRIDWORLD_BUDGETS["quick"], Training(steps=2_000, frames_per_step=32 * 12), {"image_size": 32}
             ),
             "paper": _with_balls(GRIDWORLD_BUDGETS["paper"], Training(steps=100_000, frames_per_step=128 * 12), {}),
         },
