@@ -39,12 +39,14 @@ Key = PRNGKeyArray | jax.Array
 class Coordinate:
     """One number that tells where an object is: the unit of slot accuracy.
 
-    `name` is unique in its data set ("ball_x"), `object` indexes `DatasetSpec.objects`, `axis` is "x" or "y".
+    `name` is unique in its data set ("ball_x"), `object` indexes `DatasetSpec.objects`, `axis` is "x" or "y". With
+    `pixel` (scale, offset) the object is seen at column or row scale * value + offset of the frame; None: not known.
     """
 
     name: str
     object: int
     axis: str
+    pixel: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

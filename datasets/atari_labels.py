@@ -56,7 +56,7 @@ class Game:
         """One a position, in the same order; its name is that of the object and the axis."""
         objects = self.objects
         return tuple(
-            Coordinate(f"{label.object}_{label.axis}", objects.index(label.object), label.axis)
+            Coordinate(f"{label.object}_{label.axis}", objects.index(label.object), label.axis, label.pixel)
             for label in self.positions
             if label.object and label.axis
         )

@@ -67,7 +67,8 @@ class BlockPushing(Dataset):
     test_size: int = 10_000
 
     def spec(self) -> DatasetSpec:
-        objects = tuple(f"object_{j}" for j in range(OBJECTS))
+        objects, cell = tuple(f"object_{j}" for j in range(OBJECTS)), SIZE // GRID
+        pixel = (cell, (cell - 1) / 2) if self.view == "above" else None
         return DatasetSpec(
             name="shapes" if self.view == "above" else "cubes",
             frame_shape=(SIZE, SIZE, 3),
@@ -80,7 +81,9 @@ class BlockPushing(Dataset):
             num_actions=OBJECTS * len(DIRECTIONS),
             actions_per_object=len(DIRECTIONS),
             slot_size=2,
-            coordinates=tuple(Coordinate(f"{name}_{axis}", j, axis) for j, name in enumerate(objects) for axis in "xy"),
+            coordinates=tuple(
+                Coordinate(f"{name}_{axis}", j, axis, pixel) for j, name in enumerate(objects) for axis in "xy"
+            ),
             has_masks=True,
         )
 

@@ -63,7 +63,7 @@ def hues(count: int, seed: int) -> Float[np.ndarray, "count 3"]:
 
 def coordinate_names(num_objects: int) -> tuple[Coordinate, ...]:
     """The columns of `Video.coordinates`."""
-    return tuple(Coordinate(f"object_{j}_{axis}", j, axis) for j in range(num_objects) for axis in "xy")
+    return tuple(Coordinate(f"object_{j}_{axis}", j, axis, pixel=(1, 0)) for j in range(num_objects) for axis in "xy")
 
 
 def measured(spec: DatasetSpec, video: Video) -> DatasetSpec:

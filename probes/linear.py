@@ -25,6 +25,7 @@ from benchmark.errors import UserError
 from benchmark.registry import probes
 from benchmark.types import DatasetSpec, Float, Frozen, Metric, ProbeResult
 from probes.importance import compactness, importance, modularity, random_floor
+from probes.positions import one_frame
 from probes.regression import Fit, Frames, constant_columns, fit
 
 __all__ = ["Linear"]
@@ -61,7 +62,8 @@ class Linear(Probe):
         """Raises ValueError for slots or coordinates that are not finite.
 
         Where a split has no entry that counts, every metric is undefined. `arrays`: `importance` and `importance_std`,
-        [objects that count, slots]. `key` is not used: nothing here is random but the floor, which has its own seed.
+        [objects that count, slots], and what `one_frame` shows of the ridge line. `key` is not used: nothing here is
+        random but the floor, which has its own seed.
         """
         spec, splits = train.spec, {"train": train, "val": val, "test": test}
         frames = {name: _frames(name, split) for name, split in splits.items()}
@@ -73,9 +75,10 @@ class Linear(Probe):
         varies = ~constant_columns(frames["train"].coordinates)
         objects = [c.object for c, counted in zip(spec.coordinates, varies, strict=True) if counted]
         arrays = _importances(found, varies, objects, train.slots.shape[-2]) if objects else {}
+        shown = one_frame(test, found.ridge.predict(frames["test"].features))
         floor = random_floor(objects, *train.slots.shape[-2:], draws=self.floor_draws, seed=self.floor_seed)
         notes = counts | _notes(spec, found, accuracy["r2"], objects)
-        return ProbeResult(tuple(_metrics(spec, accuracy, _structure(arrays, floor))), arrays, notes)
+        return ProbeResult(tuple(_metrics(spec, accuracy, _structure(arrays, floor))), arrays | shown, notes)
 
 
 def _frames(name: str, split: Frozen) -> Frames:

@@ -26,8 +26,11 @@ class Line(NamedTuple):
 
     def squared_error(self, frames: Frames) -> Float[np.ndarray, "*s p"]:
         """Summed over the frames."""
-        predicted = self.intercept + ((frames.features - self.mean) * self.scale) @ self.coefficients
-        return np.square(frames.coordinates - predicted).sum(axis=-2)
+        return np.square(frames.coordinates - self.predict(frames.features)).sum(axis=-2)
+
+    def predict(self, features: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "*s n p"]:
+        """The coordinates that the line gives for each row of features."""
+        return self.intercept + ((features - self.mean) * self.scale) @ self.coefficients
 
     def r2(self, frames: Frames) -> Float[np.ndarray, "*s p"]:
         """1 - squared error / that of the frames' own mean; NaN for a coordinate that is constant in `frames`."""

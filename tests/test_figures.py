@@ -11,7 +11,7 @@ import pytest
 from made import decoded, failed, film, record, rollout, row, written
 
 from benchmark.records import Record
-from benchmark.report import aggregate_figures, frame_figures, line_figures, scn_figures
+from benchmark.report import aggregate_figures, frame_figures, line_figures, position_figures, scn_figures
 from benchmark.report.drawing import COLOURS, looks, troubles
 from benchmark.report.figures import arrays, write_figures
 from benchmark.report.scores import Context, Scores
@@ -300,3 +300,18 @@ def test_many_methods_still_look_different():
 def test_failures_are_told_by_method():
     runs = [failed("pong", "scn", 0), failed("pong", "scn", 2), failed("pong", "cswm", 1), record("pong", "scn", 1)]
     assert troubles(scores(*runs), "pong") == "failed: cswm, seed 1\nfailed: scn, seed 0, 2"
+
+
+def test_objects_are_drawn_where_they_are_and_where_the_slots_put_them():
+    frame = np.full((20, 30, 3), 128, np.uint8)
+    true, predicted = np.array([[3, 4], [np.nan, 10]], np.float32), np.array([[5, 6], [np.nan, 12]], np.float32)
+    arrays = {"linear.frame": frame, "linear.true": true, "linear.predicted": predicted}
+    runs = [record("pong", method, 0, suite="atari") for method in ("scn", "cswm")]
+    figure = drawn(position_figures.positions, runs, arrays)["positions-pong"]
+    assert [panel.get_title(loc="left") for panel in figure.axes] == ["cswm", "scn"]
+    lines = figure.axes[0].get_lines()
+    marks = {line.get_marker(): line.get_xydata().tolist() for line in lines if line.get_xydata()[0][0] in (3, 5)}
+    assert marks["o"] == [[3, 4]] and marks["x"] == [[5, 6]]
+    across = [line.get_ydata()[0] for line in lines if line.get_xydata()[0][0] == 0 and line.get_xydata()[-1][0] == 1]
+    assert across == [10, 12]
+    assert not drawn(position_figures.positions, runs)

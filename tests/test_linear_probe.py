@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.types import Coordinate, DatasetSpec, Frozen, Labels, ProbeResult
+from benchmark.types import Batch, Coordinate, DatasetSpec, Frozen, Labels, ProbeResult
 from probes.importance import compactness, importance, modularity, random_floor
 from probes.linear import Linear
 from probes.regression import Frames, Line, Reduction, constant_columns, fit
@@ -339,3 +339,25 @@ def test_r2_of_the_mean_is_zero():
     frames = Frames(np.zeros((4, 1)), np.array([[1.0], [2], [3], [6]]))
     line = Line(np.zeros(1), np.ones(1), np.array([3.0]), np.zeros((1, 1)))
     assert line.r2(frames) == pytest.approx(0)
+
+
+def test_a_frame_is_left_with_the_places_of_its_objects_in_pixels():
+    train, val, test = toy()
+    frames = np.random.default_rng(0).uniform(size=(*test.valid.shape, 8, 9, 3)).astype(np.float32)
+    scales = {"ball_x": (2.0, 1.0), "ball_y": (-1.0, 5.0), "player_x": (1.0, 0.5), "player_y": None}
+    coordinates = tuple(replace(c, pixel=scales[c.name]) for c in test.spec.coordinates)
+    spec = replace(test.spec, coordinates=coordinates, frame_shape=(8, 9, 3))
+    valid = test.valid.copy()
+    valid[:4] = False
+    shown = replace(test, spec=spec, valid=valid, data=frames, read=lambda data, clips: Batch(data[clips]))
+    arrays = measure(train, val, shown).arrays
+    clips, times = np.nonzero(valid)
+    at = clips[len(clips) // 2], times[len(times) // 2]
+    np.testing.assert_array_equal(arrays["frame"], np.rint(255 * frames[at]))
+    x, y, other, _ = test.labels.coordinates[at]
+    np.testing.assert_allclose(arrays["true"], [[2 * x + 1, 5 - y], [other + 0.5, np.nan]], rtol=1e-6)
+    np.testing.assert_allclose(arrays["predicted"], arrays["true"], rtol=1e-4)  # the slots hold the places
+
+
+def test_no_frame_is_left_where_no_coordinate_has_a_pixel():
+    assert not {"frame", "true", "predicted"} & measure(*toy()).arrays.keys()

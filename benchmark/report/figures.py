@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmark.parameters import intact
 from benchmark.records import Record, digest
-from benchmark.report import aggregate_figures, drawn, frame_figures, line_figures, scn_figures
+from benchmark.report import aggregate_figures, drawn, frame_figures, line_figures, position_figures, scn_figures
 from benchmark.report.drawing import Draw, save, style
 from benchmark.report.leftovers import remove_others
 from benchmark.report.published import PAPERS
@@ -33,6 +33,7 @@ FIGURES: dict[str, tuple[Draw, ...]] = {
         aggregate_figures.profiles,
         aggregate_figures.heat_map,
         scn_figures.importance,
+        position_figures.positions,
     ),
     "synthetic": (
         line_figures.learning_curves,
@@ -40,6 +41,7 @@ FIGURES: dict[str, tuple[Draw, ...]] = {
         frame_figures.one_frame,
         frame_figures.frames_ahead,
         frame_figures.over_time,
+        position_figures.positions,
     ),
     "colours": (line_figures.learning_curves, line_figures.colours),
 }
@@ -55,6 +57,7 @@ EVERY: tuple[Draw, ...] = (
     frame_figures.one_frame,
     frame_figures.frames_ahead,
     frame_figures.over_time,
+    position_figures.positions,
 )
 
 
