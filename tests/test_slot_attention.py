@@ -156,7 +156,7 @@ def test_slot_attention_reads_any_backbone(shape, backbone, positions):
 def test_learned_slots_start_alike_in_every_sequence():
     initial = LearnedSlots(4, 16, nnx.Rngs(0))
     start = initial(3, jax.random.key(0))
-    np.testing.assert_array_equal(start, jnp.broadcast_to(initial.slots[...], (3, 4, 16)))
+    np.testing.assert_array_equal(start, initial.slots[...][None])
 
 
 def test_gaussian_slots_are_mu_plus_noise_times_sigma_and_fixed_without_a_key():
@@ -166,8 +166,17 @@ def test_gaussian_slots_are_mu_plus_noise_times_sigma_and_fixed_without_a_key():
     np.testing.assert_allclose(draws.mean((0, 1)), initial.mu[...], atol=0.15)
     np.testing.assert_allclose(draws.std((0, 1)), initial.sigma[...], rtol=0.1)
     assert len({row.tobytes() for row in np.asarray(draws[:, 0])}) == 2000
-    fixed = initial(3, None)
-    np.testing.assert_array_equal(fixed, jnp.broadcast_to(initial(1, None), (3, 4, 16)))
+    assert initial(3, None).shape == (1, 4, 16)
+    np.testing.assert_array_equal(initial(3, None), initial(1, None))
+
+
+def test_slots_that_all_frames_share_are_updated_like_as_many_copies():
+    attention = randomised(SlotAttention(8, 16, 2, nnx.Rngs(0)))
+    features = RNG.normal(size=(2, 3, 10, 8)).astype(np.float32)
+    shared = RNG.normal(size=(1, 1, 4, 16)).astype(np.float32)
+    copies = np.broadcast_to(shared, (2, 3, 4, 16))
+    for one, other in zip(apply(attention, features, shared), apply(attention, features, copies), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_fm_mlp_makes_every_slot_from_its_own_map():

@@ -1,5 +1,6 @@
 """Slot Attention (Locatello et al. 2020, arXiv 2006.15055), as Löwe et al. 2020 use it."""
 
+from math import prod
 from typing import Protocol, runtime_checkable
 
 import jax
@@ -34,11 +35,12 @@ class SlotAttention(nnx.Module):
         self.mlp = MLP(slot_size, 128, slot_size, rngs)
 
     def __call__(
-        self, features: Float[Array, "*b n f"], slots: Float[Array, "*b k d"], iterations: int | None = None
+        self, features: Float[Array, "*b n f"], slots: Float[Array, "*#b k d"], iterations: int | None = None
     ) -> tuple[Float[Array, "*b k d"], Float[Array, "*b k n"]]:
         """The updated slots, and the masks of the last iteration, which sum to 1 over slots.
 
-        `iterations` None: as many as at construction.
+        `slots` that are the same all along a leading dimension may have it as 1. `iterations` None: as many as at
+        construction.
         """
         features = by_rows(self.norm_features, features)
         for _ in range(iterations or self.iterations):
@@ -47,7 +49,7 @@ class SlotAttention(nnx.Module):
             weights = weights / weights.sum(-1, keepdims=True)
             # v is linear and the weights sum to 1: it may follow the mean, on k rows a frame instead of n.
             updates = by_rows(self.value, jnp.einsum("...kn,...nf->...kf", weights, features))
-            slots = self.update(slots, updates)
+            slots = self.update(jnp.broadcast_to(slots, (*updates.shape[:-1], slots.shape[-1])), updates)
         return slots, masks
 
     def update(self, slots: Float[Array, "*b k d"], updates: Float[Array, "*b k d"]) -> Float[Array, "*b k d"]:
@@ -55,17 +57,21 @@ class SlotAttention(nnx.Module):
         rows, _ = self.gru(slots.reshape(-1, slots.shape[-1]), updates.reshape(-1, slots.shape[-1]))
         return (rows + self.mlp(self.norm_mlp(rows))).reshape(slots.shape)
 
-    def attend(self, features: Float[Array, "*b n f"], slots: Float[Array, "*b k d"]) -> Float[Array, "*b k n"]:
+    def attend(self, features: Float[Array, "*b n f"], slots: Float[Array, "*#b k d"]) -> Float[Array, "*b k n"]:
         """Softmax over slots of k(h) . q(c) / sqrt(D)."""
         # k(h) . q = h . (K q): again k rows a frame instead of n.
         key = self.scale * self.key.kernel[...].T
         queries = by_rows(lambda rows: self.query(self.norm_slots(rows)) @ key, slots)
-        return jax.nn.softmax(jnp.einsum("...kf,...nf->...kn", queries, features), axis=-2)
+        if prod(queries.shape[:-2]) > 1:
+            return jax.nn.softmax(jnp.einsum("...kf,...nf->...kn", queries, features), axis=-2)
+        # All frames ask the same: one product of matrices instead of a small one a frame.
+        logits = by_rows(lambda rows: rows @ queries.reshape(queries.shape[-2:]).T, features)
+        return jnp.swapaxes(jax.nn.softmax(logits), -1, -2)
 
 
 @runtime_checkable
 class Initializer(Protocol):
-    """Where the slots of each of `batch` sequences start."""
+    """Where the slots of each of `batch` sequences start; b is 1 where all start alike."""
 
     def __call__(self, batch: int, key: Key | None) -> Float[Array, "b k d"]: ...
 
@@ -77,7 +83,7 @@ class LearnedSlots(nnx.Module):
         self.slots = nnx.Param(jax.random.normal(rngs.params(), (num_slots, slot_size)))
 
     def __call__(self, batch: int, key: Key | None) -> Float[Array, "b k d"]:
-        return jnp.broadcast_to(self.slots[...], (batch, *self.slots.shape))
+        return self.slots[...][None]
 
 
 class GaussianSlots(nnx.Module):
@@ -95,7 +101,7 @@ class GaussianSlots(nnx.Module):
     def __call__(self, batch: int, key: Key | None) -> Float[Array, "b k d"]:
         shape = (1 if key is None else batch, self.num_slots, self.mu.shape[0])
         eps = jax.random.normal(jax.random.key(0) if key is None else key, shape)
-        return jnp.broadcast_to(self.mu[...] + eps * self.sigma[...], (batch, *shape[1:]))
+        return self.mu[...] + eps * self.sigma[...]
 
 
 class SlotAttentionEncoder(nnx.Module):
@@ -109,6 +115,5 @@ class SlotAttentionEncoder(nnx.Module):
         self.attention = SlotAttention(self.features.num_features, slot_size, iterations, rngs)
 
     def __call__(self, frames: Float[Array, "b t h w c"], key: Key | None = None) -> Slots:
-        slots = self.initializer(len(frames), key)[:, None]
-        slots = jnp.broadcast_to(slots, (*frames.shape[:2], *slots.shape[2:]))
-        return Slots(*self.attention(self.features(frames), slots))
+        slots = self.initializer(len(frames), key)
+        return Slots(*self.attention(self.features(frames), slots[:, None]))
