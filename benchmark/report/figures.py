@@ -6,7 +6,6 @@ A pure function of these: the same records give the same bytes with the same ver
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -97,7 +96,7 @@ def _content(out: Path, scores: Scores) -> list[Any]:
     for (entrant, _, _), record in scores.runs.items():
         arrays = (out / record.path).with_suffix(".npz")
         file = [arrays.stat().st_size, arrays.stat().st_mtime_ns] if arrays.is_file() else None
-        runs.append([entrant.title, str(record.path), asdict(replace(record, timing={})), file])
+        runs.append([entrant.title, str(record.path), vars(record) | {"timing": {}}, file])
     return [scores.suite, scores.budget, sorted(runs, key=lambda run: run[:2])]
 
 
