@@ -29,7 +29,7 @@ class Progress(Protocol):
         """Steps done in the present run, and its loss."""
 
     def stage(self, name: str) -> None:
-        """The present run goes on to another stage."""
+        """The present run goes on to another stage, or how far it has come in one that is not counted in steps."""
 
     def run_finished(self, record: Record) -> None:
         """A run has its record."""
@@ -116,12 +116,15 @@ class PlainLane:
 
     def step(self, done: int, loss: float) -> None:
         left = self._pace.left(done)
-        if time.monotonic() - self._spoke >= LINE_EVERY:
-            self._spoke = time.monotonic()
-            print(f"    {self._name}: step {done}/{self._pace.steps}, loss {loss:.4g}, {left} left", flush=True)
+        self._say(f"step {done}/{self._pace.steps}, loss {loss:.4g}, {left} left")
 
     def stage(self, name: str) -> None:
-        pass
+        self._say(name)
+
+    def _say(self, what: str) -> None:
+        if time.monotonic() - self._spoke >= LINE_EVERY:
+            self._spoke = time.monotonic()
+            print(f"    {self._name}: {what}", flush=True)
 
     def run_finished(self, record: Record) -> None:
         self.remaining.finish(record.path)

@@ -208,9 +208,9 @@ class Runner:
         self.progress.stage("freezing")
         with clock.time("freeze"):
             train, val, test = (
-                program.encoder.freeze(model, split, loaded.reader) for split in (splits.probe, splits.val, splits.test)
+                replace(program.encoder.freeze(model, split, loaded.reader), say=self.progress.stage)
+                for split in (splits.probe, splits.val, splits.test)
             )
-        self.progress.stage("probing")
         with clock.time("probe"):
             record = self._probe(item, record, (train, val, test), probe_key)
         stages = {stage: seconds for stage, seconds in clock.seconds.items() if stage != "total"}
@@ -252,6 +252,7 @@ class Runner:
         notes, asked = dict(record.notes), dict(record.probes)
         arrays = self._arrays_of_others(run, record, names)
         for name in names:
+            self.progress.stage(f"probing, {name}")
             probe, digest = run.probes[name], run.probe_digests[name]
             result = probe(*frozen, jax.random.fold_in(key, zlib.crc32(name.encode())))
             origin = {"commit": commit(), "code": code(type(probe))}

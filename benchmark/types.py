@@ -122,7 +122,8 @@ class Frozen:
     `context` frames for it; entries with t < context - 1, or beyond the clip's end, mean nothing. None: the method
     does not predict, or no probe of the suite asked.
     `read(data, clips)` gives the frames of clips as `Split.read` does, inside or outside a compiled step.
-    `decode` is the decoder that the method trained for itself, if it has one.
+    `decode` is the decoder that the method trained for itself, if it has one. `say` tells the user how far a probe
+    that takes long has come.
     """
 
     slots: Float[np.ndarray, "i t k d"]
@@ -135,6 +136,7 @@ class Frozen:
     data: Data = None
     read: Callable[[Data, Int[Array, " b"]], Batch] | None = None
     decode: Callable[[Float[Array, "b k d"]], Decoded] | None = None
+    say: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True)

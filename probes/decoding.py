@@ -95,13 +95,19 @@ def fit_decoder(train: Frozen, val: Frozen, steps: int, rule: Rule, key: Key) ->
     def validate(decode: Decode) -> float:
         return float(np.mean([score(decode, val, aligned, rule.batch_size).errors.mean() for aligned in held_out]))
 
-    best, best_step, curve = _fit(kernel, model, (train.data, entries), validate, rule, key)
+    best, best_step, curve = _fit(kernel, model, (train.data, entries), validate, rule, key, train.say)
     stopped = "max_steps" if curve[-1][0] >= rule.max_steps else "patience"
     return FittedDecoder(best, best_step, curve, stopped, share * len(entries))
 
 
 def _fit(
-    kernel: Kernel, model: Any, data: Data, validate: Callable[[Decode], float], rule: Rule, key: Key
+    kernel: Kernel,
+    model: Any,
+    data: Data,
+    validate: Callable[[Decode], float],
+    rule: Rule,
+    key: Key,
+    say: Callable[[str], None],
 ) -> tuple[Decode, int, list[list[float]]]:
     """The best decoder, its step and the curve."""
     best, best_step, optimizer_state = _snapshot(model), 0, None
@@ -112,6 +118,7 @@ def _fit(
         model, optimizer_state = fitted.model, fitted.optimizer_state
         now = _snapshot(model)
         curve.append([float(done + steps), validate(now)])
+        say(f"a decoder learns, step {done + steps} of at most {rule.max_steps}, error {curve[-1][1]:.4g} on val")
         if curve[-1][1] <= min(value for _, value in curve):
             best, best_step = now, done + steps
     return best, best_step, curve

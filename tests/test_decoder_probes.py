@@ -236,6 +236,13 @@ def test_training_stops_when_val_no_longer_falls_and_keeps_the_best(monkeypatch)
     np.testing.assert_array_equal(stopped.decode(slots).frames, shorter.decode(slots).frames)
 
 
+def test_how_far_a_decoder_is_can_be_followed(monkeypatch):
+    script(monkeypatch, [9.0, 5.0, 2.0])
+    heard: list[str] = []
+    fit_decoder(replace(SPLITS[0], say=heard.append), SPLITS[1], 0, rule(max_steps=4), KEY)
+    assert heard == [f"a decoder learns, step {n} of at most 4, error {e} on val" for n, e in ((2, 5), (4, 2))]
+
+
 def test_the_optimiser_goes_on_from_round_to_round():
     kernel = Kernel(lambda model, batch, key: ((model.kernel[...] ** 2).sum(), {}), lambda data, key: 0, adam(0.1))
     line = lambda: nnx.Linear(3, 2, rngs=nnx.Rngs(0))  # noqa: E731

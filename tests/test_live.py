@@ -11,11 +11,30 @@ from benchmark import plan
 from benchmark.command import main
 from benchmark.configure import Configuration
 from benchmark.live import Live, live
-from benchmark.progress import Progress
+from benchmark.progress import PlainProgress, Progress
 
 (RUN,) = plan.runs(Configuration("atari", "quick"), ["scn"], ["pong"], seeds=1)
 ROWS = [row("linear", "r2", "all", 0.5), row("linear", "r2", "x", None)]
 DONE = record("pong", "scn", 0, ROWS, training={"steps": 2})
+
+
+def test_without_a_terminal_a_line_tells_every_half_minute_how_far_a_run_is(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("benchmark.progress.time.monotonic", lambda: now[0])
+    lane = PlainProgress({RUN.path: 1.0}).lane()
+    lane.run_started(RUN)
+    for now[0], tell in (
+        (10, lambda: lane.step(1, 3.0)),
+        (31, lambda: lane.step(22, 2.0)),
+        (40, lambda: lane.stage("freezing")),
+        (62, lambda: lane.stage("a decoder learns")),
+    ):
+        tell()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "    pong, scn, seed 0: step 22/400, loss 2, 6.3 min left",
+        "    pong, scn, seed 0: a decoder learns",
+    ]
 
 
 class Display:
