@@ -6,6 +6,7 @@ import jax
 from flax import nnx
 
 from benchmark.modules.backbones import BACKBONES
+from benchmark.modules.rows import by_rows
 from benchmark.types import Array, DatasetSpec, Float
 
 MAPS = {"cswm_small": (1, 1), "cswm_medium": (5, 5), "cswm_large": (3, 1)}
@@ -40,5 +41,8 @@ class ObjectMapEncoder(nnx.Module):
     def __call__(self, frames: Float[Array, "*b h w c"]) -> Float[Array, "*b k d"]:
         maps = self.maps(frames.reshape(-1, *frames.shape[-3:]))
         flat = maps.transpose(0, 3, 1, 2).reshape(*frames.shape[:-3], maps.shape[-1], -1)
-        hidden = self.linear2(jax.nn.relu(self.linear1(flat)))
+        return by_rows(self._slot, flat)
+
+    def _slot(self, rows: Float[Array, "n positions"]) -> Float[Array, "n d"]:
+        hidden = self.linear2(jax.nn.relu(self.linear1(rows)))
         return self.linear3(jax.nn.relu(self.norm(hidden)))
