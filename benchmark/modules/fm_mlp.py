@@ -7,6 +7,7 @@ from flax import nnx
 
 from benchmark.modules.mlp import MLP
 from benchmark.modules.position import PositionedFeatures
+from benchmark.modules.rows import by_rows
 from benchmark.types import Array, DatasetSpec, Float, Key, Slots
 
 
@@ -20,5 +21,5 @@ class FeatureMapEncoder(nnx.Module):
 
     def __call__(self, frames: Float[Array, "b t h w c"], key: Key | None = None) -> Slots:
         """Slots without masks; the key is not used."""
-        maps = self.linear(self.features(frames))
+        maps = by_rows(self.linear, self.features(frames))
         return Slots(self.mlp(jnp.swapaxes(maps, -1, -2)))

@@ -7,6 +7,7 @@ from flax import nnx
 
 from benchmark.modules.backbones import BACKBONES
 from benchmark.modules.object_maps import MAPS, ObjectMapEncoder
+from benchmark.modules.rows import by_rows
 from benchmark.types import Array, DatasetSpec, Float
 
 
@@ -32,7 +33,7 @@ class SlotMapEncoder(nnx.Module):
         features = self.backbone(frames.reshape(-1, *frames.shape[-3:]))
         maps = features[..., : self.num_slots * self.group].reshape(*features.shape[:-1], self.num_slots, self.group)
         hidden = jax.nn.relu(self.conv(maps.transpose(0, 3, 1, 2, 4).reshape(-1, *features.shape[1:3], self.group)))
-        return self.linear(hidden.reshape(*batch, self.num_slots, -1))
+        return by_rows(self.linear, hidden.reshape(*batch, self.num_slots, -1))
 
 
 def slot_encoder(
