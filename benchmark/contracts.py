@@ -165,3 +165,7 @@ class Probe(ABC):
     def supports(self, spec: DatasetSpec) -> str | None:
         """None, or the reason why this question makes no sense on that data set."""
         return None
+
+    def pixels_learned(self, spec: DatasetSpec) -> int:
+        """Pixels, once a slot, that it learns to paint at most: by them its time is guessed before any was measured."""
+        return 0

@@ -15,10 +15,13 @@ from benchmark.machine import threads
 from benchmark.plan import Item, Run
 from benchmark.records import Record, write_atomically
 
-SECONDS_PER_PIXEL = 5e-8
-"""Training cost of one input value, first guess: NatureCNN on 2 cores."""
+SECONDS_PER_VALUE = {"nature_cnn": 5e-8, "pixelwise": 8e-7}
+"""Training cost of one value of a frame by the data set's backbone, first guess: one core."""
+OTHER_BACKBONES = 4e-7
+SECONDS_PER_PIXEL_LEARNED = 3e-6
+"""What a probe needs to learn to paint a pixel for a slot, first guess."""
 OVERHEAD = 10.0
-"""Seconds a run spends on compiling, freezing and probing, first guess."""
+"""Seconds that a run spends on compiling, freezing and all other probes, first guess."""
 COLLECT_RATE = 6_000.0
 """Raw emulator frames a second and core, first guess."""
 REMEMBERED = 2_000
@@ -49,7 +52,7 @@ class Timings:
     It is a convenience: a damaged, missing or unwritable file means that estimates are guesses, nothing else.
     """
 
-    FIELDS = ("method", "dataset", "pixels", "threads", "step", "overhead")
+    FIELDS = ("method", "dataset", "values", "budget", "threads", "step", "overhead")
 
     def __init__(self, cache: Path) -> None:
         self.path = cache / "timings.json"
@@ -65,23 +68,47 @@ class Timings:
         frames, spent = record.training["frames"], record.timing
         overhead = sum(spent.get(stage, 0.0) for stage in ("build", "compile", "freeze", "probe"))
         step = spent.get("train", 0.0) / frames if frames else 0.0
-        values = (run.method_name, run.dataset_name, _pixels(run), record.provenance["threads"], step, overhead)
+        place = run.method_name, run.dataset_name, _values(run), run.budget, record.provenance["threads"]
+        values = (*place, step, overhead)
         self.rows = [*self.rows, dict(zip(self.FIELDS, values, strict=True))][-REMEMBERED:]
         with suppress(OSError):
             write_atomically(self.path, json.dumps(self.rows).encode())
 
     def seconds(self, run: Run, cores: int) -> tuple[float, bool]:
-        """(seconds, from measurements?) for a run: the same method on this data set, else on frames of this size."""
-        mine = [row for row in self.rows if row["method"] == run.method_name and row["threads"] == cores]
-        near = [row for row in mine if row["dataset"] == run.dataset_name]
-        near = near or [row for row in mine if row["pixels"] == _pixels(run)]
+        """(seconds, from measurements?) for a run.
+
+        A frame of training costs what it did for the method on frames of this size; all else what it did at this
+        budget, for the method or another one. Where several such runs are remembered, those of the data set and of as
+        many cores count.
+        """
+        alike = [row for row in self.rows if row["values"] == _values(run)]
+        near: dict[str, Any] = {"dataset": run.dataset_name, "threads": cores}
+        trained = _closest([row for row in alike if row["method"] == run.method_name], near)
+        probed = _closest([row for row in alike if row["budget"] == run.budget], {"method": run.method_name} | near)
         frames = run.training.frames if run.method.trains else 0
-        if not near:
-            return frames * _pixels(run) * SECONDS_PER_PIXEL + OVERHEAD, False
-        return frames * median(row["step"] for row in near) + median(row["overhead"] for row in near), True
+        step = median(row["step"] for row in trained) if trained else _guessed_step(run)
+        overhead = median(row["overhead"] for row in probed) if probed else _guessed_overhead(run)
+        return frames * step + overhead, bool(trained and probed)
 
 
-def _pixels(run: Run) -> int:
+def _closest(rows: list[dict[str, Any]], wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows with the values that are wanted, the first of them first, as far as any row has them."""
+    for name, value in wanted.items():
+        rows = [row for row in rows if row[name] == value] or rows
+    return rows
+
+
+def _guessed_step(run: Run) -> float:
+    return _values(run) * SECONDS_PER_VALUE.get(run.dataset.spec().backbone, OTHER_BACKBONES)
+
+
+def _guessed_overhead(run: Run) -> float:
+    spec = run.dataset.spec()
+    learned = sum(run.probes[name].pixels_learned(spec) for name in run.probe_digests)
+    return OVERHEAD + learned * SECONDS_PER_PIXEL_LEARNED
+
+
+def _values(run: Run) -> int:
     return prod(run.dataset.spec().frame_shape)
 
 

@@ -82,6 +82,10 @@ class Decoder(Probe):
         rounds = self.max_steps, self.round_steps, self.patience, self.tolerance
         return Rule(self.learning_rate, batch_size, *rounds, self.val_frames)
 
+    def pixels_learned(self, spec: DatasetSpec) -> int:
+        h, w, _ = spec.frame_shape
+        return self.max_steps * self.rule(spec).batch_size * h * w * spec.num_slots
+
     def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
         """Labels are read for FG-ARI on test only. Everything is undefined where a split has no entry that counts.
 

@@ -126,14 +126,35 @@ def test_arrays_for_figures_are_capped(tmp_path):
 
 
 def test_estimates_come_from_runs_measured_here_once_there_are_any(tmp_path, run):
-    items = [plan.Item(run, "new")]
+    items, values, frames = [plan.Item(run, "new")], 84 * 84 * 3, run.training.frames
     guess = estimate(items, tmp_path)
-    row = {"method": "scn", "dataset": "other", "pixels": 84 * 84 * 3, "threads": threads(), "step": 0.5, "overhead": 5}
-    larger = row | {"pixels": 210 * 160 * 3, "step": 99.0}
-    Timings(tmp_path).path.write_text(json.dumps([row, larger]))
-    known = estimate(items, tmp_path)
-    assert guess.measured == 0 and known.measured == 1
-    assert known.total == pytest.approx(run.training.frames * 0.5 + 5)
+    place = {"method": "scn", "dataset": "other", "values": values, "budget": run.budget, "threads": threads()}
+    row = place | {"step": 0.5, "overhead": 5}
+    larger = row | {"values": 210 * 160 * 3, "step": 99.0}
+    longer = row | {"budget": "another", "overhead": 99.0}
+    of_others = row | {"method": "another", "step": 99.0, "overhead": 7}
+    known = [
+        (rows, _estimate(rows, items, tmp_path)) for rows in ([row, larger, longer, of_others], [longer, of_others])
+    ]
+    assert guess.measured == 0
+    assert [estimate.measured for _, estimate in known] == [1, 1]
+    assert [estimate.total for _, estimate in known] == [frames * 0.5 + 5, frames * 0.5 + 7]
+
+
+def test_an_estimate_prefers_runs_with_as_many_threads_and_takes_others_before_it_guesses(tmp_path, run):
+    items, other = [plan.Item(run, "new")], threads() + 1
+    place = {"method": "scn", "dataset": run.dataset_name, "values": 84 * 84 * 3, "budget": run.budget}
+    mine, others = ({"threads": n, "step": 0.5, "overhead": 5.0 * n} for n in (threads(), other))
+    both, only_others = (
+        _estimate(rows, items, tmp_path) for rows in ([place | others, place | mine], [place | others])
+    )
+    assert both.total == run.training.frames * 0.5 + 5.0 * threads()
+    assert only_others.total == run.training.frames * 0.5 + 5.0 * other and only_others.measured == 1
+
+
+def _estimate(rows, items, cache):
+    Timings(cache).path.write_text(json.dumps(rows))
+    return estimate(items, cache)
 
 
 @pytest.mark.parametrize("content", ["{[", "{}", '[{"method": "scn"}]', "[3]"])
