@@ -163,6 +163,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     for ending, options in kinds.items():
         content = io.BytesIO()
         figure.savefig(content, format=ending, **options)
+        figure.set_layout_engine("none")  # what the first has laid out stays for the second
         written.append(path.with_name(f"{path.name}.{ending}"))
         write_atomically(written[-1], content.getvalue())
     return written

@@ -146,7 +146,9 @@ class Scores:
 
 def _by_entrant(records: Sequence[Record], context: Context) -> dict[tuple[Entrant, str, int], Record]:
     digests: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    names = [(record.dataset, record.method, context.variant(record)) for record in records]
+    firsts = {(record.method, record.digest, "tuned" in record.training): record for record in records}
+    variants = {what: context.variant(first) for what, first in firsts.items()}
+    names = [(r.dataset, r.method, variants[r.method, r.digest, "tuned" in r.training]) for r in records]
     for name, record in zip(names, records, strict=True):
         digests[name].add(record.digest)
     runs = {}

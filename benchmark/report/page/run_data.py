@@ -26,10 +26,10 @@ class _Numbered:
 
     def __init__(self) -> None:
         self.values: list[Any] = []
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[Any, int] = {}
 
     def number(self, value: Any) -> int:
-        key = digest(value)
+        key = value if isinstance(value, tuple) else digest(value)
         if key not in self._numbers:
             self._numbers[key] = len(self.values)
             self.values.append(value)
@@ -42,7 +42,7 @@ def _run(record: Record, shared: _Numbered, kinds: _Numbered) -> dict[str, Any]:
     told |= {name: shared.number(getattr(record, name)) for name in SHARED}
     told["path"] = record.path.as_posix()
     told["metrics"] = [
-        [kinds.number([row["probe"], row["metric"], row["target"], row["split"]]), _rounded(row["value"])]
+        [kinds.number((row["probe"], row["metric"], row["target"], row["split"])), _rounded(row["value"])]
         for row in record.metrics
     ]
     told["curve"] = [[_rounded(x) for x in point] for point in _thinned(record.curve)]
