@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,16 +33,15 @@ class Checkpoints:
     note: Callable[[str], None] = lambda text: None
     _saved: float = field(default_factory=time.monotonic)
 
-    def offer(self, step: int, state: Any, losses: np.ndarray) -> None:
-        """Save the state after `step` steps if it is time; `losses` has a place for every step of the run.
+    @property
+    def due(self) -> bool:
+        """Is it time to save? Also where the process was asked to stop."""
+        return stopping.asked() or time.monotonic() - self._saved >= self.every
 
-        Where the process was asked to stop it is time, and Stopped is raised afterwards.
-        """
-        if stopping.asked() or time.monotonic() - self._saved >= self.every:
-            self._save(step, state, losses)
-            self._saved = time.monotonic()
-        if stopping.asked():
-            raise stopping.Stopped
+    def save(self, step: int, state: Any, losses: np.ndarray) -> None:
+        """Save the state after `step` steps; `losses` has a place for every step of the run."""
+        self._save(step, state, losses)
+        self._saved = time.monotonic()
 
     def _save(self, step: int, state: Any, losses: np.ndarray) -> None:
         import orbax.checkpoint as ocp
@@ -55,22 +54,27 @@ class Checkpoints:
             reason = str(error).strip().partition("\n")[0]
             self.note(f"no checkpoint of step {step} in {self.folder}: {type(error).__name__}: {reason}")
 
+    def steps(self) -> set[int]:
+        """Of which steps there are checkpoints, damaged or not."""
+        names = [path.name for path in self.folder.iterdir()] if self.folder.exists() else []
+        return {int(name) for name in names if name.isdecimal()}
+
     def step(self) -> int:
         """The step of the newest checkpoint, damaged or not; 0 without one."""
-        names = [path.name for path in self.folder.iterdir()] if self.folder.exists() else []
-        return max((int(name) for name in names if name.isdecimal()), default=0)
+        return max(self.steps(), default=0)
 
-    def latest(self, state: Any, losses: np.ndarray) -> tuple[int, Any, np.ndarray]:
+    def latest(self, state: Any, losses: np.ndarray, among: set[int] | None = None) -> tuple[int, Any, np.ndarray]:
         """(steps done, state, losses) of the newest checkpoint that can be read; (0, what was given) without one.
 
-        A damaged checkpoint is passed over.
+        A damaged checkpoint is passed over, and any but those of the steps `among`.
         """
         if not self.folder.exists():
             return 0, state, losses
         import orbax.checkpoint as ocp
 
         with self._manager() as manager:
-            for step in sorted(manager.all_steps(), reverse=True):
+            steps = set(manager.all_steps())
+            for step in sorted(steps if among is None else steps & among, reverse=True):
                 try:
                     saved = manager.restore(step, args=ocp.args.StandardRestore(_pack(step, state, losses)))
                     if not np.array_equal(saved["sha256"], _sha256(step, saved["state"], saved["losses"])):
@@ -89,6 +93,38 @@ class Checkpoints:
         import orbax.checkpoint as ocp
 
         return ocp.CheckpointManager(self.folder.absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=2))
+
+
+def offer(
+    checkpoints: Sequence[Checkpoints], step: int, states: Callable[[], Sequence[Any]], losses: np.ndarray
+) -> None:
+    """Save where runs that are trained together stand, each in its place, if it is time; `losses` [run, step].
+
+    Where the process was asked to stop it is time, and Stopped is raised afterwards.
+    """
+    if any(own.due for own in checkpoints):
+        for own, state, curve in zip(checkpoints, states(), losses, strict=True):
+            own.save(step, state, curve)
+    if stopping.asked() and checkpoints:
+        raise stopping.Stopped
+
+
+def resumed(
+    checkpoints: Sequence[Checkpoints], states: Sequence[Any], losses: np.ndarray
+) -> tuple[int, Sequence[Any], np.ndarray]:
+    """(steps done, states, losses [run, step]) of the newest step of which each of the runs has a checkpoint.
+
+    (0, what was given) if there is none, or if one of them turns out to be damaged and they are several.
+    """
+    if not checkpoints:
+        return 0, states, losses
+    common = set.intersection(*(own.steps() for own in checkpoints))
+    among = common if len(checkpoints) == 1 else {max(common, default=0)}
+    found = [own.latest(state, curve, among) for own, state, curve in zip(checkpoints, states, losses, strict=True)]
+    done = {step for step, _, _ in found}
+    if len(done) > 1:
+        return 0, states, losses
+    return done.pop(), [state for _, state, _ in found], np.stack([curve for _, _, curve in found])
 
 
 def _pack(step: int, state: Any, losses: np.ndarray) -> dict[str, Any]:

@@ -7,9 +7,10 @@ Keys come from `fold_in(key, step)`, so step 500 draws the same batch however th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from math import prod
 from typing import Any
 
 import jax
@@ -19,7 +20,7 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
-from benchmark.checkpoints import Checkpoints
+from benchmark.checkpoints import Checkpoints, offer, resumed
 from benchmark.devices import everywhere, on_first, replicated, shared_out
 from benchmark.machine import compile_, jit_once
 from benchmark.types import Array, Data, Float, Key
@@ -81,42 +82,78 @@ class Kernel:
         another one. `on_step` gets the number of finished steps and the last loss. Raises DivergedError at the first
         step whose loss is not finite.
         """
-        graph, params, rest = split(model)
-        if optimizer_state is None:
-            optimizer_state = jit_once(self.optimizer.init)(params)
-        state = (params, rest, optimizer_state)
-        done, losses = 0, np.full(steps, np.nan, np.float32)
-        if checkpoints:
-            done, state, losses = checkpoints.latest(state, losses)
-        state, data, key = everywhere((state, data, key), self.mesh)
+        places = [checkpoints] if checkpoints else []
+        return self._fit([model], data, steps, [key], on_step, places, optimizer_state)[0]
+
+    def fit_together(
+        self,
+        models: Sequence[nnx.Module],
+        data: Data,
+        steps: int,
+        keys: Sequence[Key],
+        on_step: OnStep = lambda step, loss: None,
+        checkpoints: Sequence[Checkpoints] = (),
+    ) -> list[Fitted]:
+        """Train models that differ in their values only, one a key, in one vmapped program: each as alone, to rounding.
+
+        They go on from the newest step of which all have a checkpoint. `on_step` gets their mean loss. The seconds of
+        each are its share. Raises DivergedError where any loss is not finite.
+        """
+        return self._fit(models, data, steps, keys, on_step, checkpoints)
+
+    def _fit(
+        self,
+        models: Sequence[nnx.Module],
+        data: Data,
+        steps: int,
+        keys: Sequence[Key],
+        on_step: OnStep,
+        checkpoints: Sequence[Checkpoints],
+        optimizer_state: Any = None,
+    ) -> list[Fitted]:
+        count, (graph, _, _) = len(models), split(models[0])
+        states: Sequence[Any] = [self._start(model, optimizer_state) for model in models]
+        done, states, losses = resumed(checkpoints, states, np.full((count, steps), np.nan, np.float32))
+        state, data, key = everywhere((_stacked(states), data, _stacked(keys)), self.mesh)
+        del states  # what a step uses up is not held here
         chunk, seconds = steps_per_call(steps), 0.0
         for start in range(done, steps, chunk):
             end = min(start + chunk, steps)
             program = self._program(graph, end - start, state, data, key)
             began = time.perf_counter()
             state, loss = program(state, data, key, np.int32(start))
-            losses[start:end] = np.asarray(loss)
+            losses[:, start:end] = np.asarray(loss)
             seconds += time.perf_counter() - began
-            if not np.isfinite(losses[start:end]).all():
-                step = start + int(np.argmin(np.isfinite(losses[start:end])))
-                raise DivergedError(f"the loss is {losses[step]} at step {step + 1}")
-            on_step(end, float(losses[end - 1]))
-            if checkpoints:
-                checkpoints.offer(end, state, losses)
-        params, rest, optimizer_state = on_first(state, self.mesh)
-        return Fitted(nnx.merge(graph, params, rest), _curve(losses), seconds, steps - done, optimizer_state)
+            _check_finite(losses, start, end)
+            on_step(end, float(losses[:, end - 1].mean()))
+            offer(checkpoints, end, lambda: _apart(state, count), losses)  # noqa: B023  called at once
+        return [
+            Fitted(nnx.merge(graph, params, rest), _curve(curve), seconds / count, steps - done, optimizer_state)
+            for (params, rest, optimizer_state), curve in zip(
+                _apart(on_first(state, self.mesh), count), losses, strict=True
+            )
+        ]
+
+    def _start(self, model: nnx.Module, optimizer_state: Any) -> Any:
+        _, params, rest = split(model)
+        return params, rest, jit_once(self.optimizer.init)(params) if optimizer_state is None else optimizer_state
 
     def _program(self, graph: Any, count: int, state: Any, data: Data, key: Key) -> Any:
-        """The compiled program that makes `count` steps."""
-        if (graph, count) not in self._compiled:
+        """The compiled program that makes `count` steps, of as many models as there are keys."""
+        what = graph, count, key.shape
+        if what not in self._compiled:
             began = time.perf_counter()
-            program = compile_(self._steps(graph, count), state, data, key, np.int32(0), donate=(0,))
-            self._compiled[graph, count] = program
+            steps = self._steps(graph, count)
+            if key.shape:
+                steps = jax.vmap(steps, in_axes=(0, None, 0, None))
+            program = compile_(steps, state, data, key, np.int32(0), donate=(0,))
+            self._compiled[what] = program
             self.compile_seconds += time.perf_counter() - began
             # XLA counts a loop's body once, however often it runs: these are the operations of one step.
-            self.flops = (program.cost_analysis() or {}).get("flops")
+            flops = (program.cost_analysis() or {}).get("flops")
+            self.flops = flops and flops / prod(key.shape)
             self.temporary_bytes = program.memory_analysis().temp_size_in_bytes
-        return self._compiled[graph, count]
+        return self._compiled[what]
 
     def _steps(self, graph: Any, count: int) -> Callable[..., Any]:
         def one(state: Any, data: Data, key: Key) -> tuple[Any, Array]:
@@ -143,6 +180,24 @@ class Kernel:
             return jax.lax.scan(body, state, start + jnp.arange(count))
 
         return many
+
+
+def _stacked(trees: Sequence[Any]) -> Any:
+    """Trees of arrays as one, of arrays with a leading dimension; a single tree as it is."""
+    return trees[0] if len(trees) == 1 else jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def _apart(tree: Any, count: int) -> list[Any]:
+    """The trees that `_stacked` has put together."""
+    return [tree] if count == 1 else [jax.tree.map(lambda leaf: leaf[i], tree) for i in range(count)]  # noqa: B023
+
+
+def _check_finite(losses: np.ndarray, start: int, end: int) -> None:
+    """Raises DivergedError for the first step from `start` to `end` with a loss [run, step] that is not finite."""
+    for step in range(start, end):
+        if not np.isfinite(losses[:, step]).all():
+            worst = losses[~np.isfinite(losses[:, step]), step][0]
+            raise DivergedError(f"the loss is {worst} at step {step + 1}")
 
 
 def optimizer_step(optimizer: optax.GradientTransformation, params: Any, gradients: Any, state: Any) -> tuple[Any, Any]:

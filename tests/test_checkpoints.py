@@ -1,6 +1,7 @@
 """A killed run goes on, with the numbers that it would have had."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,3 +146,35 @@ def test_a_command_killed_in_the_middle_of_a_run_goes_on_and_gives_the_same_bits
     both = [next((tmp_path / name).rglob("seed-0.parameters.npz")).read_bytes() for name in ("killed", "whole")]
     assert both[0] == both[1]
     assert not checkpointed()
+
+
+def fit_together(folders, stop_after=None, every=0.0):
+    def loss(model, batch, key):
+        return jnp.mean((model.norm(model.linear(batch)) - jax.random.normal(key, batch.shape)) ** 2), {}
+
+    def stop(step, loss):
+        if step == stop_after:
+            raise KeyboardInterrupt
+
+    kernel = Kernel(loss, lambda data, key: jax.random.normal(key, (8, 3)), optax.adam(0.01))
+    places, keys = [Checkpoints(folder, every=every) for folder in folders], jax.random.split(jax.random.key(3))
+    return kernel.fit_together([Net(), Net()], {}, 12, list(keys), stop, places)
+
+
+def test_runs_trained_together_go_on_from_the_newest_step_that_all_have(tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    whole = fit_together([tmp_path / "c", tmp_path / "d"], every=1e9)
+    with pytest.raises(KeyboardInterrupt):
+        fit_together(folders, stop_after=7)
+    shutil.rmtree(_newest(folders[1]))  # as if killed between the two
+    rest = fit_together(folders, every=1e9)
+    for one, same in zip(whole, rest, strict=True):
+        assert same.steps == 12 - 5 and same.curve == one.curve
+        jax.tree.map(np.testing.assert_array_equal, nnx.state(one.model), nnx.state(same.model))
+
+
+def test_runs_trained_together_begin_anew_where_they_have_no_step_in_common(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit_together([tmp_path / "a", tmp_path / "b"], stop_after=7)
+    rest = fit_together([tmp_path / "a", tmp_path / "other"], every=1e9)
+    assert [one.steps for one in rest] == [12, 12]

@@ -120,3 +120,37 @@ def test_models_made_in_one_program_equal_those_made_step_by_step():
     jax.tree.map(np.testing.assert_array_equal, nnx.state(make(key)), nnx.state(build(nnx.Rngs(key))))
     first, other = make(key), make(jax.random.key(8))
     assert not np.array_equal(first.layers[0].kernel[...], other.layers[0].kernel[...])
+
+
+@pytest.mark.parametrize("steps_a_call", [1, 5])
+def test_models_trained_together_end_where_each_ends_alone(monkeypatch, steps_a_call):
+    monkeypatch.setattr(training, "steps_per_call", lambda steps: steps_a_call)
+    keys, means = [jax.random.key(seed) for seed in range(3)], []
+
+    def models():
+        for start in range(3):
+            model = Line()
+            model.slope[...] = jnp.asarray(float(start))
+            yield model
+
+    alone = [kernel().fit(model, DATA, 10, key) for model, key in zip(models(), keys, strict=True)]
+    together = kernel().fit_together(list(models()), DATA, 10, keys, lambda step, loss: means.append(loss))
+    for one, same in zip(alone, together, strict=True):
+        np.testing.assert_allclose(one.model.slope[...], same.model.slope[...], rtol=1e-5)
+        np.testing.assert_allclose(one.curve, same.curve, rtol=1e-4)
+        assert same.model.calls[...] == 10
+    assert len({float(one.model.slope[...]) for one in together}) == 3
+    assert means[-1] == pytest.approx(np.mean([one.curve[-1][1] for one in together]), rel=1e-5)
+
+
+def test_operations_and_seconds_of_models_trained_together_are_those_of_one():
+    one, several = kernel(), kernel()
+    one.fit(Line(), DATA, 2, jax.random.key(0))
+    several.fit_together([Line(), Line()], DATA, 2, [jax.random.key(0), jax.random.key(1)])
+    assert one.flops and several.flops == pytest.approx(one.flops, rel=0.3)
+
+
+def test_a_loss_that_explodes_in_one_of_several_ends_them_all():
+    explode = kernel(loss=lambda model, batch, key: (model.slope[...] * jnp.inf, {}))
+    with pytest.raises(DivergedError, match="step 1"):
+        explode.fit_together([Line(), Line()], DATA, 10, [jax.random.key(0), jax.random.key(1)])
