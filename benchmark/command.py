@@ -52,6 +52,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--out", type=Path, default=ROOT / "results" / "local", metavar="DIR", help="records and tables")
     add("--tune", action="store_true", help="choose learning rates first, among five, as SetCon's authors did")
     add("--devices", type=_positive, default=1, metavar="N", help="share every batch among N devices (default: 1)")
+    add("--seeds-together", type=_positive, default=1, metavar="N", help="train N seeds in one program (accelerators)")
     add("--set", action="append", default=[], metavar="K=V", help="a field, such as methods.scn.slot_size=16")
     add("--workers", type=_positive, default=1, metavar="N", help="processes of this machine that share the runs")
     add("--scheduler", metavar="ADDRESS", help="address, or scheduler file, of a Dask cluster that does the runs")
@@ -112,6 +113,11 @@ def _main(options: argparse.Namespace) -> int:
     candidates = tuning.candidates(grid) if options.tune else []
     if (options.workers > 1) + bool(options.scheduler) + bool(options.slurm) > 1:
         raise UserError("--workers, --scheduler and --slurm are three places for the runs; name one")
+    if options.seeds_together > 1 and (options.scheduler or options.devices > 1):
+        other = (
+            "--scheduler, whose tasks are one run each" if options.scheduler else "--devices, which shares out one run"
+        )
+        raise UserError(f"--seeds-together {options.seeds_together} does not go with {other}; leave one of them out")
     if options.tune and not candidates:
         raise UserError("--tune: nothing here trains on frames small enough for a decoder; leave --tune out")
     out = writable(options.out, "the output folder", "choose another with --out")
@@ -181,7 +187,7 @@ def choose_engine(folder: str, cache: Path, options: argparse.Namespace) -> Engi
         return Workers(options.workers, duty(folder, options), out)
     from benchmark.engines.here import Here
 
-    return Here(out, cache, options.keep_params, options.verbose, options.log, options.devices)
+    return Here(out, cache, options.keep_params, options.verbose, options.log, options.devices, options.seeds_together)
 
 
 def duty(folder: str, options: argparse.Namespace) -> Duty:

@@ -21,7 +21,7 @@ from benchmark.checkpoints import Checkpoints
 from benchmark.claims import ATTEMPTS, Claim, Claims
 from benchmark.contracts import Dataset
 from benchmark.devices import mesh
-from benchmark.errors import UserError
+from benchmark.errors import LostError, UserError, reason
 from benchmark.freeze import reader
 from benchmark.machine import commit, provenance
 from benchmark.plan import Item, Run
@@ -29,6 +29,7 @@ from benchmark.program import Loaded, Program, make_program, on_device, run_keys
 from benchmark.progress import Progress
 from benchmark.records import Record
 from benchmark.registry import code, configuration
+from benchmark.siblings import Siblings, alike
 from benchmark.types import Frozen, Key, Metric
 
 ARRAYS_LIMIT = 4_000_000
@@ -78,10 +79,6 @@ class Bench:
         return self._program[1]
 
 
-class LostError(Exception):
-    """Another process has taken the run over."""
-
-
 @dataclass
 class Runner:
     """Carries out planned runs in this process; records go to `out`, frames and parameters to `cache`.
@@ -95,9 +92,12 @@ class Runner:
     keep_params: bool = False
     devices: int = 1
     """Among how many each batch is shared."""
+    together: int = 1
+    """How many seeds of a method are trained in one program at most."""
     claims: Claims = field(init=False)
     _claim: Claim | None = None
     _bench: Bench | None = None
+    _siblings: Siblings = field(default_factory=Siblings)
 
     def __post_init__(self) -> None:
         self.claims = Claims(self.out)
@@ -110,24 +110,40 @@ class Runner:
         pending = [item for item in items if item.to_do]
         while pending:
             held = []
-            for item in pending:
-                if record := self._settle(item):
-                    yield record
-                else:
-                    held.append(item)
+            for group in alike(pending, self.together):
+                try:
+                    self._claim_siblings(group[1:])
+                    for item in group:
+                        if record := self._settle(item):
+                            yield record
+                        else:
+                            held.append(item)
+                finally:
+                    self._siblings.give_back()
             if pending := held:
                 self._wait(pending)
+
+    def _claim_siblings(self, items: Sequence[Item]) -> None:
+        """Claim what can be trained together with the run before them."""
+        for item in items:
+            if item.state != "reprobe" and not self._done_elsewhere(item) and (claim := self._take(item.run)):
+                self._siblings.add(item.run, claim)
+
+    def _take(self, run: Run) -> Claim | None:
+        if claim := self.claims.take(run.path, Checkpoints(run.checkpoints(self.cache)).step()):
+            stopping.last_acts.add(claim.release)
+        return claim
 
     def _settle(self, item: Item) -> Record | None:
         """The record of a run, carried out here if nobody has done it; None while another does."""
         path = item.run.path
-        if record := self._done_elsewhere(item):
+        claim = self._siblings.claim_of(path)
+        if claim is None and (record := self._done_elsewhere(item)):
             self.progress.run_finished(record)
             return record
-        claim = self._claim = self.claims.take(path, Checkpoints(item.run.checkpoints(self.cache)).step())
+        claim = self._claim = claim or self._take(item.run)
         if claim is None:
             return None
-        stopping.last_acts.add(claim.release)
         try:
             if not (record := self._done_elsewhere(item)):  # which may have happened between
                 self.progress.run_started(item.run)
@@ -175,7 +191,7 @@ class Runner:
             time.sleep(POLL)
 
     def _step(self, done: int, loss: float) -> None:
-        if self._claim and self._claim.lost:
+        if (self._claim and self._claim.lost) or self._siblings.lost:
             raise LostError
         self.progress.step(done, loss)
 
@@ -223,9 +239,13 @@ class Runner:
         kernel, steps = program.kernel, run.training.steps if run.trained.trains else 0
         compiled = kernel.compile_seconds
         self.progress.stage("compiling")
-        checkpoints = Checkpoints(run.checkpoints(self.cache), note=self.progress.note)
         with stopping.put_off():
-            fitted = kernel.fit(model, loaded.splits.train.data, steps, key, self._step, checkpoints)
+            data = loaded.splits.train.data
+            if self._claim and self._claim.holder.attempt == 1:
+                self._siblings.train(run, program, data, steps, self._checkpoints, self._step, self.progress.note)
+            fitted, company = self._siblings.trained(run)
+            if fitted is None:
+                fitted = kernel.fit(model, data, steps, key, self._step, self._checkpoints(run))
         share = steps / fitted.steps if fitted.steps else 1.0  # of a run that went on, time as if it had not stopped
         clock.seconds |= {"compile": kernel.compile_seconds - compiled, "train": fitted.seconds * share}
         facts: dict[str, Any] = {
@@ -237,6 +257,7 @@ class Runner:
             "devices": self.devices,
             "parameters": int(sum(leaf.size for leaf in jax.tree.leaves(nnx.state(fitted.model, nnx.Param)))),
             "parameters_sha256": parameters.save(run.parameters(self.cache), fitted.model),
+            **company,
         }
         if self.keep_params:
             parameters.save((self.out / run.path).with_suffix(".parameters.npz"), fitted.model)
@@ -244,6 +265,9 @@ class Runner:
             facts["tuned"] = dict(run.tuned)
         record = replace(blank(run), status="ok", data=loaded.splits.facts, training=facts, curve=fitted.curve)
         return fitted.model, record
+
+    def _checkpoints(self, run: Run) -> Checkpoints:
+        return Checkpoints(run.checkpoints(self.cache), note=self.progress.note)
 
     def _probe(self, item: Item, record: Record, frozen: tuple[Frozen, Frozen, Frozen], key: Key) -> Record:
         """The record with the answers of the probes that the item asks; those of other probes in it stay."""
@@ -318,17 +342,14 @@ def standing_before(item: Item) -> Record:
 
 def given_up(item: Item) -> Record:
     """The record of a run that ended the life of all that tried it."""
-    reason = f"its process died {ATTEMPTS} times without getting further: crashed, or killed as for want of memory"
-    return replace(standing_before(item), status="failed", reason=reason, traceback=None)
+    why = f"its process died {ATTEMPTS} times without getting further: crashed, or killed as for want of memory"
+    return replace(standing_before(item), status="failed", reason=why, traceback=None)
 
 
 def failed(standing: Record, error: Exception) -> Record:
     """The record of a run that raised; what stands of it already, such as its training, stays."""
-    reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
-        reason = f"out of memory; fewer frames a step need less (--set training.frames_per_step=N): {reason}"
     told = "".join(traceback.format_exception(error))
-    return replace(standing, status="failed", reason=reason, traceback=told)
+    return replace(standing, status="failed", reason=reason(error), traceback=told)
 
 
 def _row(probe: str, metric: Metric) -> dict[str, Any]:

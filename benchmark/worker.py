@@ -78,7 +78,14 @@ def _serve(arguments: Sequence[str], teller: Teller) -> None:
     while task := tasks():
         out = options.out / task["folder"]
         if runner is None or runner.out != out:
-            runner = Runner(out, cache, heard(teller, out, options.log), options.keep_params, options.devices)
+            runner = Runner(
+                out,
+                cache,
+                heard(teller, out, options.log),
+                options.keep_params,
+                options.devices,
+                options.seeds_together,
+            )
         items = _items(options, task, cache, teller)
         check_devices((item.run for item in items if item.to_do), options.devices)
         for _ in runner.execute(items):

@@ -23,6 +23,7 @@ class Here:
     verbose: bool = False
     log: str | None = None
     devices: int = 1
+    together: int = 1
     lanes: int = 1
 
     def execute(self, items: Sequence[Item], display: Display) -> Iterator[Record]:
@@ -36,4 +37,4 @@ class Here:
         if self.verbose:
             print(settings())
         told = heard(display.lane(), self.out, self.log)
-        yield from Runner(self.out, self.cache, told, self.keep_params, self.devices).execute(items)
+        yield from Runner(self.out, self.cache, told, self.keep_params, self.devices, self.together).execute(items)

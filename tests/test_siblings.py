@@ -1,0 +1,116 @@
+"""Seeds that are trained in one program: what is recorded is what each would have had alone."""
+
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny  # noqa: F401  registers the data set
+
+from benchmark import checkpoints, records, training
+from benchmark.checkpoints import Checkpoints
+from benchmark.command import main
+from benchmark.records import Record
+from benchmark.siblings import alike
+
+SMALL = ["--datasets", "tiny", "--set", "training.steps=3", "--set", "training.frames_per_step=4", "--budget", "smoke"]
+TOGETHER = ["--methods", "scn", "--seeds", "2", "--seeds-together", "2"]
+
+
+def command(out: Path, *arguments: str) -> dict[int, Record]:
+    """The records of the command, by seed."""
+    assert main([*SMALL, "--methods", "scn", "--out", str(out), *arguments]) == 0
+    return {record.seed: record for record in records.read_all(out)[0]}
+
+
+def values(record: Record) -> list[float]:
+    return [row["value"] for row in record.metrics if row["value"] is not None]
+
+
+def claims(out: Path) -> list[Path]:
+    return [path for path in out.rglob("*") if "claim" in path.name]
+
+
+def test_seeds_trained_together_give_what_each_gives_alone_to_rounding(tmp_path):
+    alone = command(tmp_path / "alone", "--seeds", "3")
+    together = command(tmp_path / "together", "--seeds", "3", "--seeds-together", "2")
+    assert [r.training.get("seeds_together") for r in together.values()] == [[0, 1], [0, 1], None]
+    for seed in (0, 1):
+        np.testing.assert_allclose(together[seed].curve, alone[seed].curve, rtol=1e-4)
+        np.testing.assert_allclose(values(together[seed]), values(alone[seed]), rtol=0.05, atol=0.02)
+        assert together[seed].digest == alone[seed].digest
+        assert together[seed].training["flops_per_step"] > 0 and together[seed].timing["train"] > 0
+    assert together[2].training["parameters_sha256"] == alone[2].training["parameters_sha256"]
+    assert not claims(tmp_path)
+
+
+def test_a_method_that_does_not_train_has_no_company(tmp_path):
+    assert (
+        main([*SMALL, "--methods", "random-cnn", "--seeds", "2", "--seeds-together", "2", "--out", str(tmp_path)]) == 0
+    )
+    assert all("seeds_together" not in record.training for record in records.read_all(tmp_path)[0])
+
+
+def test_seeds_that_do_not_fit_the_memory_together_are_trained_one_by_one(tmp_path, monkeypatch, capsys):
+    alone = command(tmp_path / "alone", "--seeds", "2")
+    whole = training.Kernel._program
+
+    def too_large(self, graph, steps, state, data, key):
+        if key.shape:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 2 TiB")
+        return whole(self, graph, steps, state, data, key)
+
+    monkeypatch.setattr(training.Kernel, "_program", too_large)
+    found = command(tmp_path / "found", "--seeds", "2", "--seeds-together", "2")
+    for seed, record in found.items():
+        assert record.training["seeds_together"] == [0, 1]
+        assert "out of memory" in record.training["together_failed"]
+        assert record.training["parameters_sha256"] == alone[seed].training["parameters_sha256"]
+    assert "seed by seed after all" in capsys.readouterr().out
+
+
+def test_seeds_that_are_interrupted_together_go_on_together_or_alone(tmp_path, monkeypatch):
+    whole = command(tmp_path / "whole", "--seeds", "2", "--seeds-together", "2")
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    step, seen = training.Kernel._program, count()
+
+    def interrupted(self, *arguments):
+        if next(seen) == 2:
+            raise KeyboardInterrupt
+        return step(self, *arguments)
+
+    for out, how in ((tmp_path / "together", ["--seeds-together", "2"]), (tmp_path / "alone", [])):
+        seen = count()
+        with monkeypatch.context() as patch:
+            patch.setattr(training.Kernel, "_program", interrupted)
+            patch.setenv("SLOTBENCH_CACHE", str(out / "cache"))
+            assert main([*SMALL, *TOGETHER, "--out", str(out)]) == 130
+            assert not claims(out) and not records.read_all(out)[0]
+            places = [path.parent for path in (out / "cache/checkpoints").rglob("2") if path.is_dir()]
+            assert [Checkpoints(place).step() for place in places] == [2, 2]
+            patch.setattr(training.Kernel, "_program", step)
+            found = command(out, "--seeds", "2", *how)
+        for seed, record in found.items():
+            np.testing.assert_allclose(record.curve, whole[seed].curve, rtol=1e-4)
+
+
+@pytest.mark.parametrize("other", [["--devices", "2"], ["--scheduler", "localhost:8786"]])
+def test_it_does_not_go_with_what_shares_out_single_runs(tmp_path, capsys, other):
+    assert main([*SMALL, "--seeds-together", "2", *other, "--out", str(tmp_path)]) == 2
+    assert f"--seeds-together 2 does not go with {other[0]}" in capsys.readouterr().err
+
+
+def test_groups_differ_in_the_seed_only_and_keep_the_order(made_items):
+    groups = list(alike(made_items, 2))
+    assert [item for group in groups for item in group] == made_items
+    assert [[item.run.seed for item in group] for group in groups] == [[0, 1], [2], [0, 1], [2]]
+    assert all(len({item.run.method_name for item in group}) == 1 for group in groups)
+
+
+@pytest.fixture
+def made_items():
+    from benchmark import plan
+    from benchmark.configure import Configuration
+
+    grid = plan.runs(Configuration("atari", "smoke"), ["scn", "cswm"], ["tiny"], seeds=3)
+    return [plan.Item(run, "new") for run in grid]
