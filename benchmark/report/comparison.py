@@ -43,6 +43,8 @@ class Measure:
     best: Callable[..., Any] = max
     """`min` for an error."""
     paper_se: Published = field(default_factory=dict)
+    like_the_paper: bool = True
+    """Are the paper's values of these data sets?"""
 
     @property
     def what(self) -> tuple[str, str, str]:
@@ -120,6 +122,7 @@ def cells(scores: Scores, entrants: Sequence[Entrant], measure: Measure) -> tupl
                 alike=i in alike and not best[i],
                 collapsed=collapsed(scores, entrant, measure.over),
                 covered=None if value else measure.covered(scores, entrant),
+                like_the_paper=measure.like_the_paper,
                 runs=scores.paths(entrant, measure.over),
             )
         )

@@ -26,8 +26,8 @@ class Cell:
 
     `paper_se` is the standard error that the paper prints, if it does. `alike`: not significantly worse than the best.
     `bounds` are the ends of an interval to be printed instead of the standard error. `covered`: how many of how many
-    have a value, of the data sets whose mean is missing or of what else a table is about. `runs` are the paths of the
-    records behind it.
+    have a value, of the data sets whose mean is missing or of what else a table is about. `like_the_paper`: both are of
+    the same data sets. `runs` are the paths of the records behind it.
     """
 
     ours: Summary | None = None
@@ -38,12 +38,13 @@ class Cell:
     collapsed: bool = False
     bounds: tuple[float, float] | None = None
     covered: tuple[int, int] | None = None
+    like_the_paper: bool = True
     runs: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def distance(self) -> float | None:
         """Ours less the paper's in units of the combined standard error, as `in_standard_errors` has it."""
-        if self.ours is None or self.paper is None:
+        if self.ours is None or self.paper is None or not self.like_the_paper:
             return None
         return in_standard_errors(self.ours, self.paper, self.paper_se)
 
