@@ -31,6 +31,7 @@ def test_the_measured_step_is_a_runs_own_and_all_its_figures_are_there(tmp_path,
         (["scm", "tiny", "--batch", "4"], "did you mean 'scn'"),
         (["scn", "tiny", "--batch", "0"], "--batch 0; it must be at least 1"),
         (["scn", "tiny", "--batch", "4", "--steps", "4"], "--steps 4; it must be at least 5"),
+        (["scn", "tiny", "--batch", "4", "--seeds", "2", "--seeds-together", "2"], "leave one of them out"),
         (["random-cnn", "tiny", "--batch", "4"], "it does not train"),
         (["scn", "tiny", "--batch", "4", "--devices", "3"], "--devices 3 does not divide the batch of 4"),
     ],
@@ -38,3 +39,13 @@ def test_the_measured_step_is_a_runs_own_and_all_its_figures_are_there(tmp_path,
 def test_a_mistake_is_one_line(arguments, told, capsys):
     assert main(arguments) == 2
     assert told in capsys.readouterr().err
+
+
+def test_seeds_in_one_program_have_the_losses_of_seeds_one_after_the_other(capsys):
+    found = {}
+    for how in ("--seeds", "--seeds-together"):
+        assert main([*ARGUMENTS, how, "2", "--json"]) == 0
+        found[how] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["--seeds-together"]["loss"] == pytest.approx(found["--seeds"]["loss"], rel=1e-3)
+    assert found["--seeds-together"]["seeds_together"] == 2
+    assert found["--seeds-together"]["flops"] == pytest.approx(2 * found["--seeds"]["flops"], rel=0.2)

@@ -21,6 +21,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--batch", type=int, required=True, metavar="N", help="training samples a step: clips, or pairs of frames")
     add("--steps", type=int, default=30, metavar="M", help="steps of each seed (default: 30)")
     add("--seeds", type=int, default=1, metavar="S", help="seeds 0 to S-1, one after the other (default: 1)")
+    add("--seeds-together", type=int, default=1, metavar="N", help="seeds 0 to N-1, in one program (default: 1)")
     add("--devices", type=int, default=1, metavar="N", help="share every batch among N devices (default: 1)")
     add("--budget", default="smoke", help="whose data set is taken: smoke (default), quick or paper")
     add("--set", action="append", default=[], metavar="K=V", help="a field, as for run_benchmark.py")
@@ -55,7 +56,7 @@ def speed(options: argparse.Namespace) -> None:
     set_up_jax(cache)
     print(settings())
     splits = load(runs[0], cache)
-    found = measure(runs, splits, mesh(options.devices))
+    found = measure(runs, splits, mesh(options.devices), options.seeds_together > 1)
     if options.breakdown:
         found["breakdown_ms"] = breakdown(runs[0], splits, options.steps)
     print(json.dumps(found) if options.json else describe(found))
@@ -70,13 +71,15 @@ def wanted_runs(options: argparse.Namespace) -> list[Any]:
     from benchmark.speed.step import WARM_UP
     from benchmark.suites import SUITES
 
-    for name, least in (("batch", 1), ("steps", WARM_UP + 2), ("seeds", 1), ("devices", 1)):
+    for name, least in (("batch", 1), ("steps", WARM_UP + 2), ("seeds", 1), ("seeds_together", 1), ("devices", 1)):
         if getattr(options, name) < least:
-            raise UserError(f"--{name} {getattr(options, name)}; it must be at least {least}")
+            raise UserError(f"--{name.replace('_', '-')} {getattr(options, name)}; it must be at least {least}")
+    if options.seeds_together > 1 and options.seeds > 1:
+        raise UserError("--seeds trains one after the other, --seeds-together all at once; leave one of them out")
     methods.entry(options.method), datasets.entry(options.dataset)  # raise for a name that is not known
     suite = next((name for name, suite in SUITES.items() if options.dataset in suite.datasets), next(iter(SUITES)))
     wanted = Configuration(suite, options.budget, tuple(parse_overrides(options.set)))
-    runs = plan.runs(wanted, [options.method], [options.dataset], options.seeds)
+    runs = plan.runs(wanted, [options.method], [options.dataset], max(options.seeds, options.seeds_together))
     method, spec = runs[0].method, runs[0].dataset.spec()
     if reason := method.supports(spec) or (None if method.trains else "it does not train"):
         raise UserError(f"{options.method} cannot be timed on {options.dataset}: {reason}")

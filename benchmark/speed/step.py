@@ -43,9 +43,10 @@ def load(run: Run, cache: Path) -> Splits:
     return on_device(run.dataset.load(cache, lambda line: print(line, file=sys.stderr)))
 
 
-def measure(runs: list[Run], splits: Splits, among: Mesh | None = None) -> dict[str, Any]:
+def measure(runs: list[Run], splits: Splits, among: Mesh | None = None, together: bool = False) -> dict[str, Any]:
     """Train each of the runs, which differ in their seed, on one device or `among` many, and say what a step took.
 
+    One after the other or all `together`: a step is one of all of them then, and its `flops` too.
     `ms_per_step` is the median over all steps after the warm-up, from one result on the host to the next. `loss` is
     that of the last step of each seed: what a run of so many steps has in its record. `flops` is XLA's own count for a
     step, and `share_of_peak` what of the machine's rate at a large matrix product that makes; None where XLA counts
@@ -53,14 +54,20 @@ def measure(runs: list[Run], splits: Splits, among: Mesh | None = None) -> dict[
     besides its arguments.
     """
     program, seconds, losses = make_program(runs[0], splits, among), [], []
-    for run in runs:
-        (init_key, train_key, _), watch = run_keys(run.seed), Stopwatch()
-        model, steps = program.initialise(init_key), run.training.steps
-        fitted = program.kernel.fit(model, splits.train.data, steps, train_key, watch)
-        seconds += watch.seconds[WARM_UP:]
-        losses.append(fitted.curve[-1][1])
+    keys, data, steps = [run_keys(run.seed) for run in runs], splits.train.data, runs[0].training.steps
+    if together:
+        models, watch = [program.initialise(key) for key, _, _ in keys], Stopwatch()
+        fitted = program.kernel.fit_together(models, data, steps, [key for _, key, _ in keys], watch)
+        seconds, losses = watch.seconds[WARM_UP:], [own.curve[-1][1] for own in fitted]
+    else:
+        for init_key, train_key, _ in keys:
+            watch = Stopwatch()
+            own = program.kernel.fit(program.initialise(init_key), data, steps, train_key, watch)
+            seconds += watch.seconds[WARM_UP:]
+            losses.append(own.curve[-1][1])
     each, kernel = median(seconds), program.kernel
-    peak, rate = matrix_peak(), kernel.flops / each if kernel.flops else None
+    flops = kernel.flops and kernel.flops * (len(runs) if together else 1)
+    peak, rate = matrix_peak(), flops / each if flops else None
     return {
         "method": runs[0].method_name,
         "dataset": runs[0].dataset_name,
@@ -68,11 +75,12 @@ def measure(runs: list[Run], splits: Splits, among: Mesh | None = None) -> dict[
         "frames_per_step": program.batch_size * program.window,
         "steps": runs[0].training.steps,
         "seeds": [run.seed for run in runs],
+        "seeds_together": len(runs) if together else 1,
         "devices": among.size if among else 1,
         "ms_per_step": 1e3 * each,
         "compile_seconds": kernel.compile_seconds,
         "loss": losses,
-        "flops": kernel.flops,
+        "flops": flops,
         "gflops_per_second": rate and rate / 1e9,
         "matrix_peak_gflops_per_second": peak / 1e9,
         "share_of_peak": rate and rate / peak,
