@@ -190,7 +190,7 @@ SUITES: dict[str, Suite] = {
             ),
             "quick": Budget(
                 Training(steps=400, frames_per_step=128),
-                special={"shapes": Training(steps=1_500, frames_per_step=256)},
+                special={"shapes": Training(steps=12_000, frames_per_step=256)},
                 datasets={"*": {"train_size": 1_000, "probe_size": 500, "val_size": 100, "test_size": 1_000}},
             ),
             # 100 epochs in batches of 1,024 pairs: of 100,000 on the grid, of 55,000 in three_body.

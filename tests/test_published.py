@@ -1,0 +1,38 @@
+"""The published numbers: their records are whole, the tables are made from them, the README shows the headline."""
+
+from benchmark import records
+from benchmark.command import report_context
+from benchmark.machine import ROOT
+from benchmark.plugins import load_plugins
+from benchmark.report import tables
+
+PUBLISHED = ROOT / "results" / "published"
+
+
+def rows(markdown: str) -> list[list[str]]:
+    """The cells of all lines that are a table's, but for the ruler."""
+    lines = [line for line in markdown.splitlines() if line.startswith("|") and "---" not in line]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_published_records_are_whole_and_none_is_of_the_smoke_budget():
+    found, damaged = records.read_all(PUBLISHED)
+    assert found and not damaged
+    assert all(record.status == "ok" and record.budget != "smoke" for record in found)
+
+
+def test_the_published_tables_are_those_of_the_records():
+    load_plugins()
+    made = tables.everything(records.read_all(PUBLISHED)[0], report_context())
+    for folder, found in made.items():
+        for table in found:
+            text = (PUBLISHED / "tables" / folder / f"{table.name}.md").read_text()
+            assert rows(tables.markdown.render(table)) == rows(text), (
+                f"{folder}/{table.name}: rebuild with --report-only"
+            )
+
+
+def test_the_readme_shows_the_headline_of_the_records():
+    headline = rows((PUBLISHED / "tables/headline-quick/headline.md").read_text())
+    shown = rows((ROOT / "README.md").read_text())
+    assert [row for row in headline if row not in shown] == []
