@@ -12,7 +12,7 @@ from flax import nnx
 
 from benchmark import checked
 from benchmark.contracts import Method, Split
-from benchmark.machine import compile_
+from benchmark.machine import compile_, jit_once
 from benchmark.types import Array, Batch, Data, DatasetSpec, Decoded, Float, Frozen, Slots
 
 FRAMES_PER_CALL = 128
@@ -92,7 +92,7 @@ class Reader:
     def labels(self, split: Split) -> Any:
         """The labels of all clips, as NumPy arrays [i t ...]."""
         if id(split) not in self._labels:
-            read = jax.jit(lambda data, clips: split.read(data, clips).labels)
+            read = jit_once(lambda data, clips: split.read(data, clips).labels)
             self._labels[id(split)] = jax.tree.map(np.asarray, read(split.data, np.arange(len(split.valid))))
         return self._labels[id(split)]
 

@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -23,8 +23,8 @@ CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"
 """Matrix products and convolutions through XNNPACK's successor; XLA's own convolutions are 2 to 4 times slower."""
 
 
-RUN_ONCE = {"xla_backend_optimization_level": 0}
-"""For a CPU's program that runs once: optimising its code takes longer than running it."""
+RUN_ONCE = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+"""For a CPU's program that runs once or a few times: optimising its code takes longer than running it."""
 
 
 def tune_allocator() -> None:
@@ -62,32 +62,40 @@ def set_up_jax(cache: Path) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-def compile_(function: Callable[..., Any], *arguments: Any, donate: tuple[int, ...] = ()) -> Any:
-    """The function compiled ahead of time for these arguments, with this backend's best options."""
+def compile_(function: Callable[..., Any], *arguments: Any, donate: tuple[int, ...] = (), seldom: bool = False) -> Any:
+    """The function compiled ahead of time for these arguments, with this backend's best options.
+
+    One that runs `seldom` is compiled in less time, for a CPU.
+    """
     import jax
 
-    return jax.jit(function, donate_argnums=donate, compiler_options=_options()).lower(*arguments).compile()
+    options = _usable(CPU_OPTIONS) | (_usable(RUN_ONCE) if seldom else {})
+    return jax.jit(function, donate_argnums=donate, compiler_options=options or None).lower(*arguments).compile()
 
 
 def jit_once(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function compiled at its first call, in the least time: for what runs once."""
     import jax
 
-    return jax.jit(function, compiler_options=RUN_ONCE if jax.default_backend() == "cpu" else None)
+    return jax.jit(function, compiler_options=_usable(RUN_ONCE) or None)
+
+
+def _usable(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The compiler options; none where this jaxlib does not know one of them or the backend is not a CPU."""
+    return dict(options) if _known(tuple(options.items())) else {}
 
 
 @cache
-def _options() -> dict[str, Any] | None:
-    """The compiler options, or None where this jaxlib does not know them or the backend is not a CPU."""
+def _known(options: tuple[tuple[str, Any], ...]) -> bool:
     import jax
 
     if jax.default_backend() != "cpu":
-        return None
+        return False
     try:
-        jax.jit(lambda x: x + 1, compiler_options=CPU_OPTIONS)(0)
+        jax.jit(lambda x: x + 1, compiler_options=dict(options))(0)
     except Exception:  # jaxlib raises its own runtime error for an option that it does not know
-        return None
-    return CPU_OPTIONS
+        return False
+    return True
 
 
 def threads() -> int:
@@ -135,5 +143,5 @@ def provenance() -> dict[str, Any]:
         "versions": {name: metadata.version(name) for name in packages},
         "device": f"{device.platform}: {device.device_kind}",
         "threads": threads(),
-        "compiler_options": _options() or {},
+        "compiler_options": _usable(CPU_OPTIONS),
     }

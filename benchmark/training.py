@@ -54,13 +54,15 @@ class Fitted:
 class Kernel:
     """A loss, a sampler and an optimiser; compiled at the first `fit` and used again by the next (another seed).
 
-    `mesh` are the devices that share every batch, None: one device.
+    `mesh` are the devices that share every batch, None: one device. Training of no more than `few` steps is over before
+    its program could be optimised, and is not on a CPU.
     """
 
     loss: Loss
     sample: Sample
     optimizer: optax.GradientTransformation
     mesh: Mesh | None = None
+    few: int = 10
     compile_seconds: float = 0.0
     flops: float | None = None
     temporary_bytes: int = 0
@@ -119,7 +121,7 @@ class Kernel:
         chunk, seconds = steps_per_call(steps), 0.0
         for start in range(done, steps, chunk):
             end = min(start + chunk, steps)
-            program = self._program(graph, end - start, state, data, key)
+            program = self._program(graph, end - start, state, data, key, steps <= self.few)
             began = time.perf_counter()
             state, loss = program(state, data, key, np.int32(start))
             losses[:, start:end] = np.asarray(loss)
@@ -138,15 +140,15 @@ class Kernel:
         _, params, rest = split(model)
         return params, rest, jit_once(self.optimizer.init)(params) if optimizer_state is None else optimizer_state
 
-    def _program(self, graph: Any, count: int, state: Any, data: Data, key: Key) -> Any:
+    def _program(self, graph: Any, count: int, state: Any, data: Data, key: Key, seldom: bool) -> Any:
         """The compiled program that makes `count` steps, of as many models as there are keys."""
-        what = graph, count, key.shape
+        what = graph, count, key.shape, seldom
         if what not in self._compiled:
             began = time.perf_counter()
             steps = self._steps(graph, count)
             if key.shape:
                 steps = jax.vmap(steps, in_axes=(0, None, 0, None))
-            program = compile_(steps, state, data, key, np.int32(0), donate=(0,))
+            program = compile_(steps, state, data, key, np.int32(0), donate=(0,), seldom=seldom)
             self._compiled[what] = program
             self.compile_seconds += time.perf_counter() - began
             # XLA counts a loop's body once, however often it runs: these are the operations of one step.

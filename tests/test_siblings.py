@@ -55,10 +55,10 @@ def test_seeds_that_do_not_fit_the_memory_together_are_trained_one_by_one(tmp_pa
     alone = command(tmp_path / "alone", "--seeds", "2")
     whole = training.Kernel._program
 
-    def too_large(self, graph, steps, state, data, key):
+    def too_large(self, graph, steps, state, data, key, seldom):
         if key.shape:
             raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 2 TiB")
-        return whole(self, graph, steps, state, data, key)
+        return whole(self, graph, steps, state, data, key, seldom)
 
     monkeypatch.setattr(training.Kernel, "_program", too_large)
     found = command(tmp_path / "found", "--seeds", "2", "--seeds-together", "2")

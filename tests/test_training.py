@@ -7,7 +7,7 @@ import optax
 import pytest
 from flax import nnx
 
-from benchmark import training
+from benchmark import machine, training
 from benchmark.training import DivergedError, Kernel, adam
 
 
@@ -154,3 +154,15 @@ def test_a_loss_that_explodes_in_one_of_several_ends_them_all():
     explode = kernel(loss=lambda model, batch, key: (model.slope[...] * jnp.inf, {}))
     with pytest.raises(DivergedError, match="step 1"):
         explode.fit_together([Line(), Line()], DATA, 10, [jax.random.key(0), jax.random.key(1)])
+
+
+def test_compiler_options_that_this_jaxlib_does_not_know_are_left_out():
+    assert machine._usable({"xla_there_is_no_such_option": 1}) == {}
+    assert machine._usable(machine.CPU_OPTIONS) == machine.CPU_OPTIONS  # else steps are slow: see docs/performance.md
+    assert machine._usable(machine.RUN_ONCE) == machine.RUN_ONCE
+
+
+def test_few_steps_are_those_of_a_program_that_was_compiled_for_many():
+    few, many = kernel(), kernel(few=0)
+    curves = [one.fit(Line(), DATA, 5, jax.random.key(0)).curve for one in (few, many)]
+    np.testing.assert_allclose(*curves, rtol=1e-5)

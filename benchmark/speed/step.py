@@ -54,6 +54,7 @@ def measure(runs: list[Run], splits: Splits, among: Mesh | None = None, together
     besides its arguments.
     """
     program, seconds, losses = make_program(runs[0], splits, among), [], []
+    program.kernel.few = 0  # what is measured is a step of a long training
     keys, data, steps = [run_keys(run.seed) for run in runs], splits.train.data, runs[0].training.steps
     if together:
         models, watch = [program.initialise(key) for key, _, _ in keys], Stopwatch()
