@@ -18,7 +18,8 @@ def test_the_measured_step_is_a_runs_own_and_all_its_figures_are_there(tmp_path,
     (run,) = wanted_runs(parse(ARGUMENTS))
     (record,) = Runner(tmp_path, tmp_path, PlainProgress({}).lane()).execute([Item(run, "new")])
     assert record.training["batch_size"] == found["batch"] == 4
-    assert record.curve[-1][1] == found["loss"][0]
+    # to rounding: a run of six steps is compiled with less optimisation than the measured step
+    assert record.curve[-1][1] == pytest.approx(found["loss"][0], rel=1e-6)
     assert set(found["breakdown_ms"]) == {"sample", "encode", "loss", "update"}
     sizes = ("ms_per_step", "compile_seconds", "flops", "peak_memory_mb", "step_memory_mb")
     assert all(found[name] > 0 for name in sizes)
