@@ -75,5 +75,7 @@ def test_a_measurement_leaves_a_table_and_a_plot_and_names_what_failed(tmp_path,
 def test_the_plot_has_a_panel_an_axis(tmp_path):
     with style():
         figure = plot([*points("batch", [10, 20], [1e9, 2e9]), *points("slots", [10, 20], [1e9, 2e9])])
-        assert [axes.get_title() for axes in figure.axes] == ["batch: slope 1.00", "slots: slope 1.00"]
+        assert [axes.get_title("left") for axes in figure.axes] == ["batch: slope 1.00", "slots: slope 1.00"]
+        assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "2"]
+        assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["10", "20"]
         assert all(path.stat().st_size for path in save(figure, tmp_path / "scale"))

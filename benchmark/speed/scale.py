@@ -26,7 +26,7 @@ from benchmark.records import write_atomically
 
 AXES: dict[str, tuple[int, ...]] = {
     "batch": (64, 128, 256, 512, 1024),
-    "slots": (2, 4, 8, 16),
+    "slots": (2, 4, 8, 18),
     "objects": (1, 2, 3),
     "seeds": (1, 2, 4, 8),
     "devices": (1, 2, 4, 8),
@@ -232,10 +232,15 @@ def plot(points: Sequence[Point]) -> Any:
             panel.plot(
                 values, [costs[0] * f / flops[0] for f in flops], "--", color="#d55e00", lw=1, label="arithmetic"
             )
-        panel.set(xscale="log", yscale="log", xticks=values, xticklabels=values)
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        low, high = min(costs), max(costs)
+        panel.set_ylim(low / 1.5, high * 1.5)
+        panel.set_xticks(values, [str(value) for value in values])
+        panel.set_yticks([low, high], [f"{low:.3g}", f"{high:.3g}"])
         panel.minorticks_off()
         steepness = slopes(known[axis])[0]
-        panel.set_title(axis if steepness is None else f"{axis}: slope {steepness:.2f}")
+        panel.set_title(axis if steepness is None else f"{axis}: slope {steepness:.2f}", loc="left")
     next(iter(axes.values())).legend(frameon=False)
     figure.supylabel("ms a step", fontsize=7)
     return figure
