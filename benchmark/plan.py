@@ -48,10 +48,13 @@ class Run:
     @cached_property
     def configuration(self) -> dict[str, Any]:
         """All that training depends on, besides the seed."""
+        training = {"engine": ENGINE, **asdict(self.training)}
+        if self.training.precision == "float32":  # all there was when the first records were written
+            del training["precision"]
         return {
             "method": configuration(self.method),
             "dataset": configuration(self.dataset),
-            "training": {"engine": ENGINE, **asdict(self.training)},
+            "training": training,
             **({"joint": self.trained.decoding()} if isinstance(self.trained, Joint) else {}),
         }
 

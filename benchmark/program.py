@@ -70,7 +70,8 @@ def make_program(run: Run, splits: Splits, among: Mesh | None = None) -> Program
         batch = splits.train.sample(data, key, batch_size, window)
         return batch if method.reads_labels else batch._replace(labels=None)
 
-    kernel = Kernel(partial(checked.loss, method), sample, adam(method.learning_rate, method.weight_decay), among)
+    loss, optimizer = partial(checked.loss, method), adam(method.learning_rate, method.weight_decay)
+    kernel = Kernel(loss, sample, optimizer, among, bfloat16=run.training.precision == "bfloat16")
     horizon = max((probe.horizon for probe in run.probes.values()), default=0)
     initialise = initialiser(lambda rngs: method.build(spec, rngs))
     return Program(initialise, kernel, Encoder(method, spec, horizon), batch_size, window)

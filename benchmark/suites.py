@@ -14,12 +14,14 @@ class Training:
     """`steps` of `frames_per_step` frames, cut to whole windows; the same for every method of a table.
 
     `probe_protocol` "joint" trains a decoder beside the model, on slots without their gradient, as Löwe et al. did;
-    "frozen" trains it afterwards.
+    "frozen" trains it afterwards. `precision` "bfloat16" rounds the inputs of the products in training to it, and only
+    these (`benchmark.precision`).
     """
 
     steps: int
     frames_per_step: int
     probe_protocol: Literal["frozen", "joint"] = "frozen"
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         for name in ("steps", "frames_per_step"):

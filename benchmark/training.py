@@ -23,6 +23,7 @@ from jax.sharding import Mesh
 from benchmark.checkpoints import Checkpoints, offer, resumed
 from benchmark.devices import everywhere, on_first, replicated, shared_out
 from benchmark.machine import compile_, jit_once
+from benchmark.precision import products_in_bfloat16
 from benchmark.types import Array, Data, Float, Key
 
 Loss = Callable[[Any, Any, Key], tuple[Float[Array, ""], dict[str, Float[Array, ""]]]]
@@ -55,7 +56,7 @@ class Kernel:
     """A loss, a sampler and an optimiser; compiled at the first `fit` and used again by the next (another seed).
 
     `mesh` are the devices that share every batch, None: one device. Training of no more than `few` steps is over before
-    its program could be optimised, and is not on a CPU.
+    its program could be optimised, and is not on a CPU. `bfloat16` rounds the inputs of all products.
     """
 
     loss: Loss
@@ -63,6 +64,7 @@ class Kernel:
     optimizer: optax.GradientTransformation
     mesh: Mesh | None = None
     few: int = 10
+    bfloat16: bool = False
     compile_seconds: float = 0.0
     flops: float | None = None
     temporary_bytes: int = 0
@@ -168,7 +170,8 @@ class Kernel:
                 loss, _ = self.loss(model, batch, loss_key)
                 return loss, split(model)[2]
 
-            (loss, rest), gradients = jax.value_and_grad(objective, has_aux=True)(params)
+            descent = jax.value_and_grad(objective, has_aux=True)
+            (loss, rest), gradients = (products_in_bfloat16(descent) if self.bfloat16 else descent)(params)
             params, optimizer_state = optimizer_step(self.optimizer, params, gradients, optimizer_state)
             return replicated(((params, rest, optimizer_state), loss), self.mesh)
 
