@@ -6,6 +6,9 @@ import jax.numpy as jnp
 from benchmark.errors import UserError
 from benchmark.types import Array, Float
 
+CACHED = 128
+"""Anchors whose logits exist at a time on a CPU: those of more do not fit into its cache."""
+
 
 def info_nce(z_p: Float[Array, "b u d"], z_s: Float[Array, "b t d"], tau: float) -> Float[Array, ""]:
     """Mean over predictions of -log g(z_p, z_s) / sum of g(z_p, z) over all candidates z, g(x, y) = exp(x . y / tau).
@@ -15,32 +18,40 @@ def info_nce(z_p: Float[Array, "b u d"], z_s: Float[Array, "b t d"], tau: float)
     Equal vectors give ln(b t + b u - 1). Gradients flow through both arguments.
     """
     b, u, d = z_p.shape
-    anchors, positives = jnp.swapaxes(z_p, 0, 1) / tau, jnp.swapaxes(z_s[:, -u:], 0, 1)
-    candidates = jnp.concatenate([jnp.swapaxes(z_p, 0, 1).reshape(-1, d), z_s.reshape(-1, d)])
-    return cross_entropy(anchors, positives, candidates) / (b * u)
+    blocks = -1, anchors_at_a_time(b, u), d
+    anchors = jnp.swapaxes(z_p, 0, 1).reshape(blocks)
+    positives = jnp.swapaxes(z_s[:, -u:], 0, 1).reshape(blocks)
+    candidates = jnp.concatenate([anchors.reshape(-1, d), z_s.reshape(-1, d)])
+    return cross_entropy(anchors / tau, positives, candidates) / (b * u)
+
+
+def anchors_at_a_time(b: int, u: int) -> int:
+    """A number that divides b u: the batch's b, or on a CPU as near to `CACHED` as may be."""
+    few = [size for size in range(CACHED // 8, CACHED + 1) if b * u % size == 0]
+    return few[-1] if few and jax.default_backend() == "cpu" else b
 
 
 @jax.custom_vjp
 def cross_entropy(
-    anchors: Float[Array, "u b d"], positives: Float[Array, "u b d"], candidates: Float[Array, "m d"]
+    anchors: Float[Array, "n a d"], positives: Float[Array, "n a d"], candidates: Float[Array, "m d"]
 ) -> Float[Array, ""]:
     """Sum over anchors of log(sum over candidates c but itself of exp(anchor . c)) - anchor . positive.
 
-    The first u b candidates are what the anchors are made of, in their order. Of all logits only those of one of the
-    u steps exist at a time, and once: the gradients are made of them before the next are, so that nothing is kept or
+    The first n a candidates are what the anchors are made of, in their order. Of all logits only those of one of the
+    n blocks exist at a time, and once: the gradients are made of them before the next are, so that nothing is kept or
     computed again for a backward pass.
     """
     return _with_gradients(anchors, positives, candidates)[0]
 
 
 def _with_gradients(
-    anchors: Float[Array, "u b d"], positives: Float[Array, "u b d"], candidates: Float[Array, "m d"]
-) -> tuple[Float[Array, ""], tuple[Float[Array, "u b d"], Float[Array, "u b d"], Float[Array, "m d"]]]:
+    anchors: Float[Array, "n a d"], positives: Float[Array, "n a d"], candidates: Float[Array, "m d"]
+) -> tuple[Float[Array, ""], tuple[Float[Array, "n a d"], Float[Array, "n a d"], Float[Array, "m d"]]]:
     """The sum, and its gradients by each argument."""
     places = jnp.arange(len(candidates))
 
-    def one_step(sums: tuple[Array, Array], step: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Array]:
-        (total, by_candidates), (anchor, positive, itself) = sums, step
+    def one_block(sums: tuple[Array, Array], block: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Array]:
+        (total, by_candidates), (anchor, positive, itself) = sums, block
         logits = jnp.where(itself[:, None] == places, -jnp.inf, anchor @ candidates.T)
         peak = logits.max(-1, keepdims=True)
         weights = jnp.exp(logits - peak)
@@ -52,7 +63,7 @@ def _with_gradients(
 
     themselves = places[: anchors.shape[0] * anchors.shape[1]].reshape(anchors.shape[:2])
     nothing = jnp.zeros(()), jnp.zeros(candidates.T.shape)
-    (total, by_candidates), by_anchors = jax.lax.scan(one_step, nothing, (anchors, positives, themselves))
+    (total, by_candidates), by_anchors = jax.lax.scan(one_block, nothing, (anchors, positives, themselves))
     return total, (by_anchors, -anchors, by_candidates.T)
 
 
