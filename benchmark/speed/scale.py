@@ -27,7 +27,7 @@ from benchmark.records import write_atomically
 AXES: dict[str, tuple[int, ...]] = {
     "batch": (64, 128, 256, 512, 1024),
     "slots": (2, 4, 8, 18),
-    "objects": (1, 2, 3),
+    "objects": (2, 3, 4),
     "seeds": (1, 2, 4, 8),
     "devices": (1, 2, 4, 8),
 }
@@ -201,7 +201,7 @@ def _remark(time: float | None, arithmetic: float | None) -> str:
         return "No slope: fewer than two points."
     if arithmetic is None:
         return f"Slope of the time {time:.2f}."
-    worse = ": **grows worse than its arithmetic**" if time > arithmetic + TOLERANCE else ""
+    worse = ": **grows worse than its arithmetic** (a loop's body counts once)" if time > arithmetic + TOLERANCE else ""
     return f"Slope of the time {time:.2f}, of the arithmetic {arithmetic:.2f}{worse}."
 
 

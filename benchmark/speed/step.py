@@ -46,12 +46,12 @@ def load(run: Run, cache: Path) -> Splits:
 def measure(runs: list[Run], splits: Splits, among: Mesh | None = None, together: bool = False) -> dict[str, Any]:
     """Train each of the runs, which differ in their seed, on one device or `among` many, and say what a step took.
 
-    One after the other or all `together`: a step is one of all of them then, and its `flops` too.
+    One after the other or all `together`: a step is one of all of them then, and its `flops` too, on all devices.
     `ms_per_step` is the median over all steps after the warm-up, from one result on the host to the next. `loss` is
     that of the last step of each seed: what a run of so many steps has in its record. `flops` is XLA's own count for a
-    step, and `share_of_peak` what of the machine's rate at a large matrix product that makes; None where XLA counts
-    nothing. `peak_memory_mb` is the whole process, data included; `step_memory_mb` what the step's program holds
-    besides its arguments.
+    step, a loop's body once, and `share_of_peak` what of the machine's rate at a large matrix product that makes; None
+    where XLA counts nothing. `peak_memory_mb` is the whole process, data included; `step_memory_mb` what the step's
+    program holds besides its arguments.
     """
     program, seconds, losses = make_program(runs[0], splits, among), [], []
     program.kernel.few = 0  # what is measured is a step of a long training
@@ -67,8 +67,10 @@ def measure(runs: list[Run], splits: Splits, among: Mesh | None = None, together
             seconds += watch.seconds[WARM_UP:]
             losses.append(own.curve[-1][1])
     each, kernel = median(seconds), program.kernel
-    flops = kernel.flops and kernel.flops * (len(runs) if together else 1)
-    peak, rate = matrix_peak(), flops / each if flops else None
+    devices = among.size if among else 1
+    flops = kernel.flops and kernel.flops * devices * (len(runs) if together else 1)
+    # Simulated devices share one CPU.
+    peak, rate = matrix_peak() * (1 if jax.default_backend() == "cpu" else devices), flops / each if flops else None
     return {
         "method": runs[0].method_name,
         "dataset": runs[0].dataset_name,
@@ -77,7 +79,7 @@ def measure(runs: list[Run], splits: Splits, among: Mesh | None = None, together
         "steps": runs[0].training.steps,
         "seeds": [run.seed for run in runs],
         "seeds_together": len(runs) if together else 1,
-        "devices": among.size if among else 1,
+        "devices": devices,
         "ms_per_step": 1e3 * each,
         "compile_seconds": kernel.compile_seconds,
         "loss": losses,
