@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,12 +17,13 @@ from flax import nnx
 
 from benchmark import parameters, records, stopping
 from benchmark.checkpoints import Checkpoints
-from benchmark.claims import ATTEMPTS, Claim, Claims
+from benchmark.claims import Claim, Claims
 from benchmark.contracts import Dataset
 from benchmark.devices import mesh
-from benchmark.errors import LostError, UserError, reason
+from benchmark.errors import LostError, UserError
 from benchmark.freeze import reader
-from benchmark.machine import commit, provenance
+from benchmark.machine import commit
+from benchmark.outcomes import blank, failed, given_up, standing_before, standing_record
 from benchmark.plan import Item, Run
 from benchmark.program import Loaded, Program, make_program, on_device, run_keys
 from benchmark.progress import Progress
@@ -310,46 +310,6 @@ class Runner:
         except OSError as error:
             remedy = "make room there, then give the same command again"
             raise UserError(f"the record {record.path} cannot be written ({error.strerror}); {remedy}") from None
-
-
-def blank(run: Run) -> Record:
-    """The record of a run of which nothing is known yet but its identity."""
-    return Record(
-        suite=run.suite,
-        budget=run.budget,
-        dataset=run.dataset_name,
-        method=run.method_name,
-        seed=run.seed,
-        digest=run.digest,
-        status="failed",
-        configuration=run.configuration,
-        provenance=provenance() | {"code": {"method": code(type(run.method)), "dataset": code(type(run.dataset))}},
-    )
-
-
-def standing_record(path: Path) -> Record | None:
-    """The record that is there, if it is whole."""
-    try:
-        return records.read(path) if path.exists() else None
-    except records.DamagedRecordError:
-        return None
-
-
-def standing_before(item: Item) -> Record:
-    """What stands of a run before it is done: the training, where only probes are asked."""
-    return item.record if item.record and item.state == "reprobe" else blank(item.run)
-
-
-def given_up(item: Item) -> Record:
-    """The record of a run that ended the life of all that tried it."""
-    why = f"its process died {ATTEMPTS} times without getting further: crashed, or killed as for want of memory"
-    return replace(standing_before(item), status="failed", reason=why, traceback=None)
-
-
-def failed(standing: Record, error: Exception) -> Record:
-    """The record of a run that raised; what stands of it already, such as its training, stays."""
-    told = "".join(traceback.format_exception(error))
-    return replace(standing, status="failed", reason=reason(error), traceback=told)
 
 
 def _row(probe: str, metric: Metric) -> dict[str, Any]:

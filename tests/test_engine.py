@@ -16,11 +16,12 @@ from benchmark.errors import UserError
 from benchmark.estimate import Timings, estimate
 from benchmark.freeze import Encoder, reader
 from benchmark.machine import threads
+from benchmark.outcomes import failed
 from benchmark.program import make_program, on_device
 from benchmark.progress import Remaining, duration
 from benchmark.records import Record
 from benchmark.registry import Registry, methods
-from benchmark.runner import failed, save_arrays
+from benchmark.runner import save_arrays
 from benchmark.suites import SUITES, paper_share
 from datasets.atari_shards import _aligned_frames
 

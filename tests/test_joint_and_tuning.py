@@ -11,8 +11,8 @@ from flax import nnx
 from benchmark import plan, records, tuning
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.joint import joint
+from benchmark.outcomes import blank
 from benchmark.registry import datasets, methods
-from benchmark.runner import blank
 from benchmark.types import Batch
 
 SPEC = datasets.create("gridworld").spec()

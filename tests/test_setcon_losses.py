@@ -40,9 +40,10 @@ def slow_info_nce(z_p, z_s, tau):
     return np.mean(terms)
 
 
-@pytest.mark.parametrize("tau", [0.5, 1.0])
-def test_info_nce_is_eq_2_of_the_paper(tau):
-    z_p, z_s = normal(5, 3, 4), normal(5, 5, 4)
+@pytest.mark.parametrize(("tau", "batch"), [(0.5, 5), (1.0, 5), (0.5, 50), (0.5, 53)])
+def test_info_nce_is_eq_2_of_the_paper(tau, batch):
+    """Whether the anchors are taken at once, in blocks that cut across time steps (75 of 150), or a step at a time."""
+    z_p, z_s = normal(batch, 3, 4), normal(batch, 5, 4)
     assert info_nce(z_p, z_s, tau) == pytest.approx(slow_info_nce(z_p, z_s, tau), rel=1e-5)
 
 
@@ -85,6 +86,21 @@ def test_gradients_flow_through_both_sides_and_are_those_of_the_formula():
                 moved[side][index] += step
                 values.append(slow_info_nce(*moved, 0.5))
             assert gradient[index] == pytest.approx((values[0] - values[1]) / 2e-5, abs=1e-6)
+
+
+def test_gradients_made_in_several_blocks_are_those_of_all_logits_at_once():
+    z_p, z_s = normal(50, 3, 4), normal(50, 5, 4)
+
+    def at_once(z_p, z_s):
+        anchors, candidates = z_p.reshape(-1, 4), jnp.concatenate([z_p.reshape(-1, 4), z_s.reshape(-1, 4)])
+        logits = anchors @ candidates.T / 0.5
+        others = jnp.where(jnp.eye(*logits.shape, dtype=bool), -jnp.inf, logits)
+        positives = (anchors * z_s[:, 2:].reshape(-1, 4)).sum(-1) / 0.5
+        return (jax.nn.logsumexp(others, axis=-1) - positives).mean()
+
+    found, expected = (jax.grad(f, argnums=(0, 1))(z_p, z_s) for f in (partial(info_nce, tau=0.5), at_once))
+    for gradient, slow in zip(found, expected, strict=True):
+        np.testing.assert_allclose(gradient, slow, atol=1e-6)
 
 
 def test_shards_see_no_candidates_but_their_own():

@@ -9,7 +9,8 @@ from benchmark.progress import PlainProgress
 from benchmark.runner import Runner
 from benchmark.speed.__main__ import main, parse, wanted_runs
 
-ARGUMENTS = ["scn", "tiny", "--batch", "4", "--steps", "6", "--set", "datasets.tiny.clips=5"]
+# more steps than `Kernel.few`: a shorter run is compiled with less optimisation than the step that is measured
+ARGUMENTS = ["scn", "tiny", "--batch", "4", "--steps", "12", "--set", "datasets.tiny.clips=5"]
 
 
 def test_the_measured_step_is_a_runs_own_and_all_its_figures_are_there(tmp_path, capsys):
@@ -18,8 +19,7 @@ def test_the_measured_step_is_a_runs_own_and_all_its_figures_are_there(tmp_path,
     (run,) = wanted_runs(parse(ARGUMENTS))
     (record,) = Runner(tmp_path, tmp_path, PlainProgress({}).lane()).execute([Item(run, "new")])
     assert record.training["batch_size"] == found["batch"] == 4
-    # to rounding: a run of six steps is compiled with less optimisation than the measured step
-    assert record.curve[-1][1] == pytest.approx(found["loss"][0], rel=1e-6)
+    assert record.curve[-1][1] == found["loss"][0]
     assert set(found["breakdown_ms"]) == {"sample", "encode", "loss", "update"}
     sizes = ("ms_per_step", "compile_seconds", "flops", "peak_memory_mb", "step_memory_mb")
     assert all(found[name] > 0 for name in sizes)

@@ -1,0 +1,55 @@
+"""The record of a run before it is done, and where it did not end well."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+from benchmark import records
+from benchmark.claims import ATTEMPTS
+from benchmark.errors import reason
+from benchmark.machine import provenance
+from benchmark.plan import Item, Run
+from benchmark.records import Record
+from benchmark.registry import code
+
+
+def blank(run: Run) -> Record:
+    """The record of a run of which nothing is known yet but its identity."""
+    return Record(
+        suite=run.suite,
+        budget=run.budget,
+        dataset=run.dataset_name,
+        method=run.method_name,
+        seed=run.seed,
+        digest=run.digest,
+        status="failed",
+        configuration=run.configuration,
+        provenance=provenance() | {"code": {"method": code(type(run.method)), "dataset": code(type(run.dataset))}},
+    )
+
+
+def standing_record(path: Path) -> Record | None:
+    """The record that is there, if it is whole."""
+    try:
+        return records.read(path) if path.exists() else None
+    except records.DamagedRecordError:
+        return None
+
+
+def standing_before(item: Item) -> Record:
+    """What stands of a run before it is done: the training, where only probes are asked."""
+    return item.record if item.record and item.state == "reprobe" else blank(item.run)
+
+
+def given_up(item: Item) -> Record:
+    """The record of a run that ended the life of all that tried it."""
+    why = f"its process died {ATTEMPTS} times without getting further: crashed, or killed as for want of memory"
+    return replace(standing_before(item), status="failed", reason=why, traceback=None)
+
+
+def failed(standing: Record, error: Exception) -> Record:
+    """The record of a run that raised; what stands of it already, such as its training, stays."""
+    told = "".join(traceback.format_exception(error))
+    return replace(standing, status="failed", reason=reason(error), traceback=told)
