@@ -11,6 +11,7 @@ from flax import nnx
 from test_slot_attention import apply, layer_norm, linear, mlp, randomised
 
 from benchmark.errors import UserError
+from benchmark.modules.fused_info_nce import log_partitions
 from benchmark.modules.info_nce import info_nce, sharded, slotwise_info_nce
 from benchmark.modules.set_encoder import SetEncoder
 from benchmark.modules.transition import LinearTransition
@@ -101,6 +102,22 @@ def test_gradients_made_in_several_blocks_are_those_of_all_logits_at_once():
     found, expected = (jax.grad(f, argnums=(0, 1))(z_p, z_s) for f in (partial(info_nce, tau=0.5), at_once))
     for gradient, slow in zip(found, expected, strict=True):
         np.testing.assert_allclose(gradient, slow, atol=1e-6)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(96, 224, 16), (7, 16, 5), (130, 300, 24)])
+def test_the_kernels_of_a_gpu_give_partitions_and_gradients_of_the_formula(n, m, d):
+    """Of one block and of several, full or not, at widths that the matrix units have or not; run step by step here."""
+    candidates = RNG.normal(size=(m, d))
+    logits = candidates[:n] @ candidates.T
+    np.fill_diagonal(logits, -np.inf)
+    partitions = np.log(np.exp(logits).sum(1))
+    weights = np.exp(logits - partitions[:, None])
+    anchors, candidates = jnp.asarray(candidates[:n], jnp.float32), jnp.asarray(candidates, jnp.float32)
+    several = jax.vmap(partial(log_partitions, interpret=True))(anchors[None], candidates[None])
+    for found in (log_partitions(anchors, candidates, interpret=True), [array[0] for array in several]):
+        np.testing.assert_allclose(found[0], partitions, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found[1], weights @ candidates, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found[2], weights.T @ anchors, rtol=1e-4, atol=1e-5)
 
 
 def test_shards_see_no_candidates_but_their_own():

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmark.errors import UserError
+from benchmark.modules.fused_info_nce import log_partitions
 from benchmark.types import Array, Float
 
 CACHED = 128
@@ -39,7 +40,7 @@ def cross_entropy(
 
     The first n a candidates are what the anchors are made of, in their order. Of all logits only those of one of the
     n blocks exist at a time, and once: the gradients are made of them before the next are, so that nothing is kept or
-    computed again for a backward pass.
+    computed again for a backward pass. On a GPU none exists outside of the kernels of `log_partitions`.
     """
     return _with_gradients(anchors, positives, candidates)[0]
 
@@ -48,6 +49,20 @@ def _with_gradients(
     anchors: Float[Array, "n a d"], positives: Float[Array, "n a d"], candidates: Float[Array, "m d"]
 ) -> tuple[Float[Array, ""], tuple[Float[Array, "n a d"], Float[Array, "n a d"], Float[Array, "m d"]]]:
     """The sum, and its gradients by each argument."""
+    return (_on_a_gpu if jax.default_backend() == "gpu" else _block_by_block)(anchors, positives, candidates)
+
+
+def _on_a_gpu(
+    anchors: Float[Array, "n a d"], positives: Float[Array, "n a d"], candidates: Float[Array, "m d"]
+) -> tuple[Float[Array, ""], tuple[Float[Array, "n a d"], Float[Array, "n a d"], Float[Array, "m d"]]]:
+    partitions, by_anchors, by_candidates = log_partitions(anchors.reshape(-1, anchors.shape[-1]), candidates)
+    total = partitions.sum() - (anchors * positives).sum()
+    return total, (by_anchors.reshape(anchors.shape) - positives, -anchors, by_candidates)
+
+
+def _block_by_block(
+    anchors: Float[Array, "n a d"], positives: Float[Array, "n a d"], candidates: Float[Array, "m d"]
+) -> tuple[Float[Array, ""], tuple[Float[Array, "n a d"], Float[Array, "n a d"], Float[Array, "m d"]]]:
     places = jnp.arange(len(candidates))
 
     def one_block(sums: tuple[Array, Array], block: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Array]:
