@@ -170,6 +170,24 @@ def test_fewer_frames_than_features_gives_the_smallest_solution():
     assert len(singular) == 10
 
 
+def test_features_that_differ_by_rounding_only_count_as_one():
+    """x and float32(x + 1) - 1 differ by 3e-8: a line through that difference would have weights of millions."""
+    random = np.random.default_rng(0)
+
+    def frames(n: int) -> Frames:
+        x = random.normal(size=(n, 1)).astype(np.float32)
+        features = np.concatenate([x, x + np.float32(1)], axis=1).astype(np.float64)
+        return Frames(features, 3 * x.astype(np.float64) + random.normal(size=(n, 1)))
+
+    train, val, test = frames(40), frames(20), frames(200)
+    found = fit(train, val, (1e-3,))
+    assert len(found.singular) == 1
+    assert np.abs(found.ordinary.coefficients).max() < 3
+    alone = fit(Frames(train.features[:, :1], train.coordinates), Frames(val.features[:, :1], val.coordinates), (1e-3,))
+    expected = alone.ordinary.r2(Frames(test.features[:, :1], test.coordinates))
+    assert found.ordinary.r2(test) == pytest.approx(expected, abs=1e-6)
+
+
 def test_duplicated_slots_share_their_weight_and_lower_the_rank():
     train, val, test = toy(noise=1.0, num_slots=3)
     double = [with_slots(split, lambda s: np.copyto(s[:, :, 2], s[:, :, 0])) for split in (train, val, test)]
