@@ -123,12 +123,18 @@ def settings() -> str:
     known = provenance()
     options = ", ".join(f"{key}={value}" for key, value in known["compiler_options"].items()) or "none"
     allocator = os.environ.get("GLIBC_TUNABLES", "its own")
-    return f"  {known['device']}, {known['threads']} threads; compiler options: {options}; allocator: {allocator}"
+    return (
+        f"  {known['device']}, {known['threads']} threads; compiler options: {options}; allocator: {allocator}; "
+        f"float32 products: {known['product_precision']}"
+    )
 
 
 @cache
 def provenance() -> dict[str, Any]:
-    """What produced a record: commit, versions, device, threads."""
+    """What produced a record: commit, versions, device, threads.
+
+    `product_precision` is JAX's for float32 products: "default" is float32 on a CPU, TF32 on an NVIDIA GPU that has it.
+    """
     import jax
 
     try:
@@ -144,4 +150,5 @@ def provenance() -> dict[str, Any]:
         "device": f"{device.platform}: {device.device_kind}",
         "threads": threads(),
         "compiler_options": _usable(CPU_OPTIONS),
+        "product_precision": jax.config.jax_default_matmul_precision or "default",
     }
