@@ -150,5 +150,5 @@ def provenance() -> dict[str, Any]:
         "device": f"{device.platform}: {device.device_kind}",
         "threads": threads(),
         "compiler_options": _usable(CPU_OPTIONS),
-        "product_precision": jax.config.read("jax_default_matmul_precision") or "default",
+        "product_precision": jax.config.jax_default_matmul_precision or "default",  # type: ignore[attr-defined]
     }
