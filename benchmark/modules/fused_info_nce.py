@@ -10,7 +10,7 @@ over all j but i (Eq. 2, Löwe et al. 2020):
 Products are as precise as all others of the program: `jax_default_matmul_precision`.
 """
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -31,6 +31,19 @@ MASKED = -1e30
 
 NARROWEST = 16
 """The least width of a product's inputs on the matrix units; widths are powers of two."""
+
+
+@cache
+def usable() -> bool:
+    """Is there a GPU that these kernels can be compiled for?"""
+    if jax.default_backend() != "gpu":
+        return False
+    vectors = jax.ShapeDtypeStruct((max(ROWS, COLUMNS), NARROWEST), jnp.float32)
+    try:
+        jax.jit(log_partitions).lower(vectors, vectors).compile()
+    except Exception:  # whatever Triton says of a GPU that it does not know
+        return False
+    return True
 
 
 def log_partitions(

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmark.errors import UserError
-from benchmark.modules.fused_info_nce import log_partitions
+from benchmark.modules.fused_info_nce import log_partitions, usable
 from benchmark.types import Array, Float
 
 CACHED = 128
@@ -49,7 +49,7 @@ def _with_gradients(
     anchors: Float[Array, "n a d"], positives: Float[Array, "n a d"], candidates: Float[Array, "m d"]
 ) -> tuple[Float[Array, ""], tuple[Float[Array, "n a d"], Float[Array, "n a d"], Float[Array, "m d"]]]:
     """The sum, and its gradients by each argument."""
-    return (_on_a_gpu if jax.default_backend() == "gpu" else _block_by_block)(anchors, positives, candidates)
+    return (_on_a_gpu if usable() else _block_by_block)(anchors, positives, candidates)
 
 
 def _on_a_gpu(
