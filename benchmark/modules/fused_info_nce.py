@@ -16,7 +16,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
-from jax.experimental.pallas import triton
 
 from benchmark.types import Array, Float
 
@@ -99,6 +98,9 @@ def _places(block: Array, size: int) -> Array:
 
 def _per_block(kernel: Any, length: int, interpret: bool) -> Any:
     """Runs `kernel` on every block of ROWS of its first inputs and of its outputs; it sees the others whole."""
+
+    if not interpret:
+        from jax.experimental.pallas import triton  # not on every machine without a GPU
 
     def blocks(shape: tuple[int, ...]) -> pl.BlockSpec:
         return pl.BlockSpec((ROWS, *shape[1:]), lambda i: (i, *(0 for _ in shape[1:])))
