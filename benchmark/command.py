@@ -216,6 +216,7 @@ def submit(stages: Sequence[tuple[str, list[plan.Run]]], cache: Path, options: a
 def execute(items: list[Item], expected: Estimate, engine: Engine, cache: Path) -> int:
     """Do what is to be done; 1 if any run failed, now or before."""
     failures = sum(item.state == "failed" for item in items)
+    forget_checkpoints(items, cache)
     if expected.runs:
         check_room(items, cache)
         runs = {item.run.path: item.run for item in items}
@@ -227,6 +228,13 @@ def execute(items: list[Item], expected: Estimate, engine: Engine, cache: Path) 
                 else:
                     failures += 1
     return 1 if failures else 0
+
+
+def forget_checkpoints(items: list[Item], cache: Path) -> None:
+    """Remove those of runs that are done: a process killed right after it wrote a record has left them."""
+    for item in items:
+        if item.state == "done":
+            shutil.rmtree(item.run.checkpoints(cache), ignore_errors=True)
 
 
 def check_room(items: list[Item], cache: Path) -> None:

@@ -140,6 +140,16 @@ def test_tables_come_in_three_forms(finished):
     assert {p.suffix for p in (finished / "tables" / "atari-smoke").iterdir()} == {".tex", ".md", ".csv"}
 
 
+def test_checkpoints_that_a_kill_left_beside_a_record_are_removed_by_the_next_command(copy):
+    (record,) = copy.glob("runs/tiny/scn/*/seed-0.json")
+    checkpoints = copy / "cache" / "checkpoints" / "tiny" / "scn"
+    left, of_another_grid = checkpoints / record.parent.name / "seed-0", checkpoints / "0" / "seed-0"
+    for folder in (left, of_another_grid):
+        (folder / "1").mkdir(parents=True)
+    assert command(copy, "--methods", "scn") == 0
+    assert not left.exists() and of_another_grid.exists()
+
+
 def test_the_same_command_again_changes_no_byte(copy, capsys):
     before = content(copy)
     assert command(copy, "--methods", "random-cnn,scn,supervised", "--seeds", "2") == 0
