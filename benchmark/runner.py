@@ -145,11 +145,14 @@ class Runner:
         if claim is None:
             return None
         try:
-            if not (record := self._done_elsewhere(item)):  # which may have happened between
+            if record := self._done_elsewhere(item):  # which may have happened between
+                self.claims.clear(path)
+            else:
                 self.progress.run_started(item.run)
                 record = given_up(item) if claim.exhausted else self._carry_out(item)
-                self._write(record, item)
-            self.claims.clear(path)
+                with stopping.put_off():  # the end of a command is signalled as soon as the record is seen
+                    self._write(record, item)
+                    self.claims.clear(path)
         except LostError:
             return None
         finally:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import pytest
 import tiny_grid
 from test_command import command
 
-from benchmark import claims, records
+from benchmark import claims, records, stopping
 from benchmark.claims import ATTEMPTS, Claims, Holder
 from benchmark.errors import UserError
 
@@ -193,3 +194,25 @@ def test_a_run_that_another_finishes_meanwhile_is_not_done_again(tmp_path, capsy
     assert command(tmp_path, "--methods", "scn") == 0
     shown = capsys.readouterr().out
     assert "waiting for tiny, scn, seed 0 of process 1 on far" in shown and "done elsewhere" in shown
+
+
+def test_a_signal_that_comes_with_the_record_leaves_neither_checkpoint_nor_claim(tmp_path, monkeypatch):
+    (path,) = tiny_grid.claim_paths(tmp_path, "scn")
+    path.parent.mkdir(parents=True)
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead.wait()
+    _write(path, replace(ELSEWHERE, machine=claims.machine(), process=dead.pid))
+    (run,) = tiny_grid.runs("scn")
+    checkpoint = run.checkpoints(tmp_path / "cache") / "1"
+    checkpoint.mkdir(parents=True)
+    monkeypatch.setenv("SLOTBENCH_CACHE", str(tmp_path / "cache"))
+    write = records.write
+
+    def write_and_be_seen(out, record):
+        write(out, record)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(records, "write", write_and_be_seen)
+    assert command(tmp_path, "--methods", "scn") == stopping.CODE
+    assert [record.status for record in records.read_all(tmp_path)[0]] == ["ok"]
+    assert not checkpoint.parent.exists() and not list(tmp_path.rglob("*.claim-*"))
