@@ -133,8 +133,8 @@ class Configuration:
         if self.budget not in SUITES[self.suite].budgets:
             raise unknown(f"budget of suite {self.suite!r}:", self.budget, SUITES[self.suite].budgets)
 
-    def _budget(self) -> Budget:
-        return SUITES[self.suite].budgets[self.budget]
+    def _budget(self, dataset: str) -> Budget:
+        return SUITES[self.suite].budgets[self.budget].on(dataset)
 
     def _overrides(self, place: str, name: str, cls: type, presets: Iterable[str] = ()) -> dict[str, Any]:
         """The user's values for the fields of a class; "*" passes over what it does not have or the name presets."""
@@ -145,7 +145,7 @@ class Configuration:
 
     def training(self, dataset: str) -> Training:
         """Steps and frames a step on a data set."""
-        return replace(self._budget().training_on(dataset), **self._overrides("training", "", Training))
+        return replace(self._budget(dataset).training, **self._overrides("training", "", Training))
 
     def method(self, name: str) -> Method:
         """The configured method: the suite's fields, the user's over them."""
@@ -155,19 +155,19 @@ class Configuration:
     def dataset(self, name: str) -> Dataset:
         """The configured data set: the budget's fields where it has such, the user's over them."""
         cls, presets = datasets.entry(name)
-        budget = {**self._budget().datasets.get("*", {}), **self._budget().datasets.get(name, {})}
         known = {f.name for f in fields(cls)}
-        fitting = {key: value for key, value in budget.items() if key in known}
+        fitting = {key: value for key, value in self._budget(name).data.items() if key in known}
         return datasets.create(name, **{**fitting, **self._overrides("datasets", name, cls, presets)})
 
-    def probes(self) -> Mapping[str, Probe]:
-        """Those asked, else the suite's and those that no suite names: a user's own. Configured."""
-        return {name: self.probe(name) for name in self.asked or (*SUITES[self.suite].probes, *unclaimed_probes())}
+    def probes(self, dataset: str) -> Mapping[str, Probe]:
+        """Those asked, else the suite's and those that no suite names: a user's own. Configured for a data set."""
+        names = self.asked or (*SUITES[self.suite].probes, *unclaimed_probes())
+        return {name: self.probe(name, dataset) for name in names}
 
-    def probe(self, name: str) -> Probe:
+    def probe(self, name: str, dataset: str) -> Probe:
         """The configured probe: the budget's fields, the user's over them."""
         overrides = self._overrides("probes", name, *probes.entry(name))
-        return probes.create(name, **{**self._budget().probes.get(name, {}), **overrides})
+        return probes.create(name, **{**self._budget(dataset).probes.get(name, {}), **overrides})
 
 
 def unclaimed_probes() -> list[str]:

@@ -133,7 +133,6 @@ class Item:
 
 def runs(wanted: Configuration, methods: Sequence[str], datasets: Sequence[str], seeds: int) -> list[Run]:
     """The grid, data set by data set so that frames are loaded once, method by method so that programs are."""
-    probes = wanted.probes()
     chosen = {name: wanted.method(name) for name in methods}
     return [
         Run(
@@ -147,7 +146,7 @@ def runs(wanted: Configuration, methods: Sequence[str], datasets: Sequence[str],
             probes,
             seed,
         )
-        for dataset_name, dataset in ((d, wanted.dataset(d)) for d in datasets)
+        for dataset_name, dataset, probes in ((d, wanted.dataset(d), wanted.probes(d)) for d in datasets)
         for name, method in chosen.items()
         for seed in range(seeds)
     ]

@@ -6,7 +6,7 @@ import pytest
 
 from benchmark import plan
 from benchmark.command import main
-from benchmark.configure import Configuration, grounds
+from benchmark.configure import Configuration, grounds, parse_overrides
 from benchmark.errors import UserError
 from benchmark.suites import SUITES
 
@@ -33,9 +33,22 @@ def test_every_budget_exists_in_every_suite():
     assert len({frozenset(suite.budgets) for suite in SUITES.values()}) == 1
 
 
+def test_a_data_set_with_a_budget_of_its_own_has_its_probes_and_the_user_the_last_word():
+    of = {
+        place: Configuration("synthetic", "quick").probe("decoder", place) for place in ("gridworld", "bouncing_balls")
+    }
+    assert of["gridworld"].max_steps < of["bouncing_balls"].max_steps
+    assert of["gridworld"].learning_rate > of["bouncing_balls"].learning_rate
+    overrides = tuple(parse_overrides(["probes.decoder.max_steps=7"]))
+    wanted = Configuration("synthetic", "quick", overrides)
+    steps = {run.dataset_name: run.probes["decoder"].max_steps for run in plan.runs(wanted, ["setcon"], [*of], seeds=1)}
+    assert steps == {"gridworld": 7, "bouncing_balls": 7}
+    assert wanted.probe("decoder", "bouncing_balls").learning_rate == of["bouncing_balls"].learning_rate
+
+
 def test_a_run_of_two_suites_is_done_once_with_the_probes_of_both():
     (first,) = plan.runs(Configuration("atari", "smoke"), ["scn"], ["tiny"], seeds=1)
-    decoder = Configuration("synthetic", "smoke").probe("decoder")
+    decoder = Configuration("synthetic", "smoke").probe("decoder", "tiny")
     second = replace(first, suite="synthetic", probes={"decoder": decoder, "linear": first.probes["linear"]})
     other = replace(first, seed=1)
     both, alone = plan.united([first, second, other])

@@ -76,8 +76,9 @@ def _of_dataset(name: str) -> Asked:
 
 def _of_probe(name: str, like: str | None) -> Iterator[Asked]:
     suite = next((s for s in SUITES if name in SUITES[s].probes), next(iter(SUITES)))
-    probe = Configuration(suite, BUDGET).probe(name)
-    for place in _places(name, probe, like):
+    wanted = Configuration(suite, BUDGET)
+    for place in _places(name, probes.create(name), like):
+        probe = wanted.probe(name, place)
         question = probe_checks.Question(probe, on_device(ground(datasets.create(place).spec())))
         yield f"{_heading(name, probes)}, on data like {place}", probe_checks.CHECKS, question
 
