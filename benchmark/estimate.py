@@ -21,7 +21,7 @@ OTHER_BACKBONES = 4e-7
 SECONDS_PER_PIXEL_LEARNED = 3e-6
 """What a probe needs to learn to paint a pixel for a slot, first guess."""
 OVERHEAD = 10.0
-"""Seconds that a run spends on compiling, freezing and all other probes, first guess."""
+"""Seconds that a run spends on compiling, freezing and all other probes, first guess; half of it without training."""
 COLLECT_RATE = 6_000.0
 """Raw emulator frames a second and core, first guess."""
 REMEMBERED = 2_000
@@ -103,9 +103,13 @@ def _guessed_step(run: Run) -> float:
 
 
 def _guessed_overhead(run: Run) -> float:
+    return OVERHEAD + _learning(run, run.probe_digests)
+
+
+def _learning(run: Run, probes: Iterable[str]) -> float:
+    """Seconds, first guess, in which these probes learn to paint."""
     spec = run.dataset.spec()
-    learned = sum(run.probes[name].pixels_learned(spec) for name in run.probe_digests)
-    return OVERHEAD + learned * SECONDS_PER_PIXEL_LEARNED
+    return sum(run.probes[name].pixels_learned(spec) for name in probes) * SECONDS_PER_PIXEL_LEARNED
 
 
 def _values(run: Run) -> int:
@@ -118,7 +122,9 @@ def estimate(items: Iterable[Item], cache: Path, lanes: int = 1) -> Estimate:
     to_do = [item for item in items if item.to_do]
     for item in to_do:
         seconds, known = timings.seconds(item.run, cores)
-        times[item.run.path] = OVERHEAD / 2 if item.state == "reprobe" else seconds
+        if item.state == "reprobe":
+            seconds, known = OVERHEAD / 2 + _learning(item.run, item.asked or item.run.probe_digests), False
+        times[item.run.path] = seconds
         measured += known
     sources = {item.run.dataset_name: item.run.dataset for item in to_do}
     steps = sum(dataset.missing(cache)[1] for dataset in sources.values())

@@ -164,6 +164,20 @@ def test_a_damaged_timings_file_only_means_guessing(tmp_path, run, content):
     assert estimate([plan.Item(run, "new")], tmp_path).measured == 0
 
 
+def test_probing_again_takes_as_long_as_the_decoders_that_are_asked_learn(tmp_path):
+    balls = Configuration("synthetic", "quick", tuple(parse_overrides(["probes.decoder.max_steps=10000"])))
+    (run,) = plan.runs(balls, ["setcon"], ["bouncing_balls"], 1)
+    both, one, none = (
+        estimate([plan.Item(run, "reprobe", asked=asked)], tmp_path)
+        for asked in [(), ("decoder",), ("linear", "masks")]
+    )
+    learned = {name: run.probes[name].pixels_learned(run.dataset.spec()) for name in ("decoder", "decoder-rollout")}
+    assert (both.total - none.total) / (one.total - none.total) == pytest.approx(
+        sum(learned.values()) / learned["decoder"]
+    )
+    assert one.total > 600 > none.total and one.measured == 0
+
+
 def test_time_left_shrinks_as_runs_finish(run):
     remaining = Remaining({run.path: 10.0, run.path.parent: 30.0})
     before = remaining.seconds()

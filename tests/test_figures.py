@@ -12,7 +12,7 @@ from made import decoded, failed, film, record, rollout, row, written
 
 from benchmark.records import Record
 from benchmark.report import aggregate_figures, frame_figures, line_figures, position_figures, scn_figures
-from benchmark.report.drawing import COLOURS, looks, troubles
+from benchmark.report.drawing import COLOURS, looks, style, troubles
 from benchmark.report.figures import arrays, write_figures
 from benchmark.report.scores import Context, Scores
 
@@ -205,6 +205,19 @@ def test_one_frame_has_a_row_a_method_and_a_column_a_slot():
     tile = shown[67 : 67 + 64 : 4, :64:4]
     np.testing.assert_allclose(tile, arrays["decoder.frames"][0, 1] / 255)
     np.testing.assert_allclose(shown[:64, :64], 0.93)
+
+
+def test_the_name_of_a_row_without_frames_is_inside_the_figure():
+    runs = [record("bouncing_balls", method) for method in ("setcon", "setcon-random-init")]
+    runs.append(failed("bouncing_balls", "reconstruction"))
+    with style():
+        found = frame_figures.one_frame(scores(*runs), lambda run: film(16, 3) if run.method == "setcon" else {})
+        (figure,) = dict(found).values()
+        figure.canvas.draw()
+        labels = figure.axes[0].get_yticklabels()
+        rows = [label.get_text().replace("\n", " ") for label in labels]
+        assert rows == ["reconstruction (failed)", "setcon", "setcon-random-init (no frames kept)"]
+        assert all(label.get_window_extent().x0 >= 0 for label in labels)
 
 
 def test_frames_ahead_show_what_was_predicted_from_how_far():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 
@@ -28,6 +29,9 @@ TILE = 64
 
 LARGEST = 0.45
 """Inches of a tile at most."""
+
+LABEL = 23
+"""Characters in a line of a row's name: as many as fit beside the tiles."""
 
 MISSING = {"ok": "no frames kept", "failed": "failed"}
 
@@ -157,7 +161,7 @@ def mosaic(
     for top, row in zip(tops, rows, strict=True):
         for left, tile in zip(lefts, row, strict=True):
             canvas[top : top + height, left : left + width] = 0.93 if tile is None else _enlarged(tile, times)
-    margin, above = 1.15, 0.35 if title else 0.2
+    margin, above = 1.3, 0.35 if title else 0.2
     wide = min(PAGE - margin, LARGEST * len(titles))
     tall = wide * canvas.shape[0] / canvas.shape[1]
     figure = NewFigure(figsize=(margin + wide, tall + above))
@@ -165,7 +169,7 @@ def mosaic(
     panel.imshow(canvas, interpolation="none", aspect="auto")
     panel.xaxis.tick_top()
     panel.set_xticks([left + width / 2 for left in lefts], titles)
-    panel.set_yticks([top + height / 2 for top in tops], names)
+    panel.set_yticks([top + height / 2 for top in tops], [fill(name, LABEL) for name in names])
     panel.tick_params(length=0, pad=2)
     panel.grid(visible=False)
     panel.spines[:].set_visible(False)
