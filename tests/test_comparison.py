@@ -149,6 +149,22 @@ def test_the_headline_has_every_suite_of_a_budget_and_a_dash_for_what_is_missing
     assert r"\cmidrule(lr){2-4}\cmidrule(lr){5-6}\cmidrule(lr){7-7}" in text
 
 
+def test_a_column_of_the_headline_has_the_n_of_its_own_data_sets():
+    balls = decoded(0.01, 0.02, 0.5, 0.4)
+    records = [
+        *(record("gridworld", "setcon", seed, decoded(0.01, 0.02)) for seed in range(3)),
+        record("gridworld", "slotwise", 0, decoded(0.01, 0.02)),
+        record("bouncing_balls", "setcon", 0, balls),
+        *(game("pong", "scn", seed, 0.5) for seed in (0, 1)),
+        game("boxing", "scn", 0, 0.5),
+    ]
+    (found,) = everything(records, CONTEXT)["headline-quick"]
+    groups = dict.fromkeys(column.group for column in found.columns)
+    assert [*groups] == ["atari, mean of 2, n = 1", "gridworld, n = 3", "bouncing_balls, n = 1"]
+    remarks = {row.title: [*map(found.remark, found.columns, row.cells)] for row in found.rows}
+    assert not any(remarks["setcon"]) and "1 of 3" in remarks["slotwise"]
+
+
 def test_a_headline_without_a_suite_says_so():
     (found,) = everything([game("pong", "scn", 0, 0.5)], CONTEXT)["headline-quick"]
     assert found.notes[-1] == "Nothing to show of synthetic and worlds at this budget."

@@ -245,6 +245,13 @@ def test_the_caption_says_how_the_numbers_were_made():
         assert part in caption
 
 
+@pytest.mark.parametrize(("steps", "share"), [(400, "0.51 %"), (78_125, "100 %"), (156_250, "200 %")])
+def test_the_share_of_the_papers_training_reads_as_a_number(steps, share):
+    fields = {"training": {"steps": steps, "frames_per_step": 256}}
+    caption = tables([replace(record("pong", "scn", r2=0.1), configuration=fields)])["table3-r2"].caption
+    assert f"{steps} steps of 256 frames ({share} of the paper's)" in caption
+
+
 def hostile() -> list[Record]:
     names = ("a_b & 100%", "$x$ #1 {y}", r"\input{~^}", "<p|q>*`", "naïve 中 “q”")
     records = [

@@ -85,7 +85,8 @@ def _steps(record: Record) -> str:
     told = f"{training.steps} steps of {training.frames_per_step} frames"
     if record.suite not in SUITES:
         return told
-    return f"{told} ({100 * paper_share(record.suite, record.dataset, training):.2g} % of the paper's)"
+    percent = 100 * paper_share(record.suite, record.dataset, training)
+    return f"{told} ({percent:{'.0f' if percent > 99 else '.2g'}} % of the paper's)"
 
 
 def _protocol(record: Record) -> str:

@@ -86,7 +86,8 @@ def _columns(scores: Scores) -> list[Measure]:
         over = tuple(dataset for dataset in possible if not main.datasets or dataset in main.datasets)
         if over:
             what = over[0] if main.datasets else f"{scores.suite}, mean of {len(over)}"
-            seeds = len(scores.seeds)
+            means = [scores.mean(entrant, over, main.metric, main.target, main.probe) for entrant in scores.entrants()]
+            seeds = max((mean.n for mean in means if mean), default=len(scores.seeds))
             column = Column(main.title, main.decimals, group=f"{what}, n = {seeds}", num_seeds=seeds)
             how: dict[str, Any] = {"scale": main.scale, "best": main.best}
             found.append(Measure(main.metric, column, over, target=main.target, probe=main.probe, **how))
