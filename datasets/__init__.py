@@ -1,8 +1,8 @@
 """Data sets; a file dropped in here is found by itself.
 
 A data set gives windows of frames, their actions and labels, split so that nothing seen in training is scored. Files
-that hold a `Dataset` register it (`gridworld`, `bouncing_balls`, `three_body`, `block_pushing` shapes and cubes, and
-`atari` all games); the others are their parts.
+that hold a `Dataset` register it (`gridworld`, `bouncing_balls`, `three_body`, `block_pushing` shapes and cubes,
+`atari` all games and `atari_centred` the same games less their mean frame); the others are their parts.
 """
 
 import importlib

@@ -192,3 +192,27 @@ def test_a_real_game_is_collected_split_and_scored_on_unseen_frames_only(tmp_pat
     rgb = {tuple(colour) for colour in (np.asarray(batch.frames).reshape(-1, 3) * 255).round().astype(int).tolist()}
     assert rgb <= {tuple(colour) for colour in PALETTE.tolist()}
     assert find_game("boxing").objects == splits.spec.objects
+
+
+def test_centred_frames_are_those_of_the_game_less_their_mean_and_the_rest_is_the_same(tmp_path, monkeypatch):
+    _made_up(monkeypatch, palettes=2)
+    plain = datasets.create("pong", train_frames=200, probe_frames=200).load(tmp_path, quiet)
+    centred = datasets.create("pong-centred", train_frames=200, probe_frames=200).load(tmp_path, quiet)
+    key = jax.random.key(0)
+    before, after = (s.train.sample(s.train.data, key, 50, 3) for s in (plain, centred))
+    everything = plain.train.read(plain.train.data, jnp.arange(len(plain.train.valid)))
+    frames = np.asarray(everything.frames, np.float64)[plain.train.valid]
+    assert len(frames) == 200
+    mean, std = frames.mean(0), np.sqrt(np.square(frames - frames.mean(0)).mean())
+    expected = np.clip((np.asarray(before.frames) - mean) / std, -10, 10)
+    np.testing.assert_allclose(after.frames, expected, atol=1e-4)
+    np.testing.assert_array_equal(after.actions, before.actions)
+    np.testing.assert_array_equal(after.labels.coordinates, before.labels.coordinates)
+    for name in ("probe", "val", "test"):
+        one, other = getattr(plain, name), getattr(centred, name)
+        np.testing.assert_array_equal(one.valid, other.valid)
+        clips = jnp.arange(len(one.valid))
+        labels, again = (s.read(s.data, clips).labels.coordinates for s in (one, other))
+        np.testing.assert_array_equal(labels, again)
+    assert centred.facts["std_of_centred_frames"] == pytest.approx(std)
+    assert centred.spec.coordinates == plain.spec.coordinates and centred.spec.name == "pong-centred"

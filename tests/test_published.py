@@ -1,5 +1,7 @@
 """The published numbers: their records are whole, the tables are made from them, the README shows the headline."""
 
+import pytest
+
 from benchmark import records
 from benchmark.command import report_context
 from benchmark.machine import ROOT
@@ -8,6 +10,8 @@ from benchmark.report import tables
 
 PUBLISHED = ROOT / "results" / "published"
 
+VARIATIONS = ROOT / "results" / "variations"
+
 
 def rows(markdown: str) -> list[list[str]]:
     """The cells of all lines that are a table's, but for the ruler."""
@@ -15,8 +19,9 @@ def rows(markdown: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_published_records_are_whole_and_none_is_of_the_smoke_budget():
-    found, damaged = records.read_all(PUBLISHED)
+@pytest.mark.parametrize("folder", [PUBLISHED, VARIATIONS], ids=lambda folder: folder.name)
+def test_published_records_are_whole_and_none_is_of_the_smoke_budget(folder):
+    found, damaged = records.read_all(folder)
     assert found and not damaged
     assert all(record.status == "ok" and record.budget != "smoke" for record in found)
 
