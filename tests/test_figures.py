@@ -263,6 +263,18 @@ def test_accuracy_has_bars_points_and_the_papers_values():
     assert [text.get_text() for text in panel.texts] == ["-4.00"]
 
 
+def test_a_group_of_bars_has_room_for_the_methods_that_ran_and_a_repeated_colour_is_hatched():
+    names = ("cswm", "scn", "setcon", "setcon-fm", "slotcontrast", "slotwise", "slotwise-fm", "slotwise-matched")
+    many = [record("boxing", name, rows=[row("linear", "r2", "all", 0.5)]) for name in names]
+    few = [record("pong", name, rows=[row("linear", "r2", "all", 0.25)]) for name in ("cswm", "slotwise-matched")]
+    (panel,) = drawn(scn_figures.accuracy, [*many, *few])["table3-r2"].axes
+    bars = [bar for bar in panel.patches if bar.get_height() > 0]
+    assert [bar.get_y() + bar.get_height() / 2 for bar in bars] == pytest.approx([*range(8), 9, 10])
+    assert [*panel.get_yticks()] == [3.5, 9.5]
+    assert [bool(bar.get_hatch()) for bar in bars] == [*[False] * 7, True, False, True]
+    assert bars[0].get_facecolor() == bars[7].get_facecolor()
+
+
 def test_importance_has_a_matrix_a_method():
     shares = np.array([[0.9, 0.1], [0.2, 0.8]])
     notes = {"linear": {"objects": ["player", "ball"]}}

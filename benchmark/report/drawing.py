@@ -16,6 +16,7 @@ from benchmark.records import Record, write_atomically
 from benchmark.report.scores import Entrant, Scores
 
 __all__ = [
+    "BLACK",
     "COLUMN",
     "PAGE",
     "Axes",
@@ -69,11 +70,13 @@ SETTINGS: Any = {
     "text.parse_math": False,  # names are printed as they are, "$" included
 }
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+BLACK = "#000000"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", BLACK)
 """Okabe & Ito 2008, without the yellow, which is too faint for a line."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":")
+HATCHES = ("", "//////", "......", "xxxxxx")
 
 
 @dataclass(frozen=True)
@@ -83,14 +86,16 @@ class Look:
     colour: str
     marker: str
     dash: str
+    hatch: str
 
 
 def looks(scores: Scores) -> dict[Entrant, Look]:
-    """One for each that ran; colour, marker and dash repeat at different places, so that many can be told apart."""
-    return {
-        entrant: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i // len(COLOURS) % len(DASHES)])
-        for i, entrant in enumerate(scores.entrants())
-    }
+    """One for each that ran; where a colour comes again, dash and hatch are others, so that many can be told apart."""
+    found = {}
+    for i, entrant in enumerate(scores.entrants()):
+        again = i // len(COLOURS) % len(DASHES)
+        found[entrant] = Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[again], HATCHES[again])
+    return found
 
 
 @contextmanager

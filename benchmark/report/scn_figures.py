@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmark.report.drawing import COLUMN, PAGE, Axes, Figure, Look, Read, legend, looks, panels
+from benchmark.report.drawing import BLACK, COLUMN, PAGE, Axes, Figure, Look, Read, legend, looks, panels
 from benchmark.report.published import published
 from benchmark.report.scores import Entrant, Scores
 from benchmark.types import Float
@@ -24,33 +24,38 @@ LOWEST = -0.25
 
 
 def accuracy(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
-    """Table 3: a group of bars a data set, a point a seed, the paper's value as a diamond."""
+    """Table 3: a group of bars a data set, one a method that ran; a point a seed, the paper's value as a diamond."""
     shown = scores.possible("r2")
     if not any(scores.mean(entrant, (dataset,), "r2") for entrant in looks(scores) for dataset in shown):
         return
     from matplotlib.patches import Patch
 
     styles = looks(scores)
-    size = len(styles) + 1
-    figure, axes = panels([""], 1, COLUMN, 0.06 * size * len(shown) + 0.6)
+    ran = {dataset: [e for e in styles if _ran(scores, e, dataset)] for dataset in shown}
+    ends = np.cumsum([len(entrants) + 1 for entrants in ran.values()])
+    figure, axes = panels([""], 1, COLUMN, 0.06 * ends[-1] + 0.6)
     panel = axes[""]
     handles = {}
-    for group, dataset in enumerate(shown):
-        for row, (entrant, look) in enumerate(styles.items()):
-            place = group * size + row
+    for end, (dataset, entrants) in zip(ends, ran.items(), strict=True):
+        for place, entrant in enumerate(entrants, end - len(entrants) - 1):
+            look = styles[entrant]
             _bar(panel, scores, entrant, dataset, place, look)
             paper = published("racah2020")["r2"].get(dataset, {}).get(entrant.method)
             if paper is not None and not entrant.variant:
                 handles["the paper"] = panel.plot([paper], [place], "D", mfc="white", mec="black", ms=2.8, mew=0.6)[0]
-            handles[entrant.title] = Patch(color=look.colour)
-    panel.set_yticks([group * size + (size - 2) / 2 for group in range(len(shown))], shown)
-    panel.set_ylim(size * len(shown) - 0.5, -1)
+            handles[entrant.title] = Patch(color=look.colour, hatch=look.hatch)
+    panel.set_yticks([end - len(ran[dataset]) / 2 - 1.5 for end, dataset in zip(ends, shown, strict=True)], shown)
+    panel.set_ylim(ends[-1] - 0.5, -1)
     panel.set_xlim(LOWEST, 1.03)
     panel.grid(visible=False, axis="y")
     panel.axvline(0, color="black", lw=0.6)
     panel.set_xlabel("R² on test, ordinary least squares; a point a seed")
     legend(figure, handles, 2)
     yield "table3-r2", figure
+
+
+def _ran(scores: Scores, entrant: Entrant, dataset: str) -> bool:
+    return any((entrant, dataset, seed) in scores.runs for seed in scores.seeds)
 
 
 def _bar(panel: Axes, scores: Scores, entrant: Entrant, dataset: str, place: float, look: Look) -> None:
@@ -64,11 +69,12 @@ def _bar(panel: Axes, scores: Scores, entrant: Entrant, dataset: str, place: flo
         return
     cut = found.mean < LOWEST
     error = {"xerr": None if cut else found.se, "error_kw": {"elinewidth": 0.6, "ecolor": "0.3"}}
-    panel.barh([place], [max(found.mean, LOWEST)], 0.85, color=look.colour, alpha=0.75, **error)
+    panel.barh([place], [max(found.mean, LOWEST)], 0.85, color=look.colour, alpha=0.75, hatch=look.hatch, **error)
     points = [max(value, LOWEST) for value in values if value is not None]
     panel.plot(points, [place] * len(points), ".", color="black", ms=1.5, clip_on=False)
     if cut:
-        panel.text(LOWEST + 0.02, place, f"{found.mean:.2f}", fontsize=4.5, va="center_baseline")
+        ink = "white" if look.colour == BLACK else "black"
+        panel.text(LOWEST + 0.02, place, f"{found.mean:.2f}", fontsize=4.5, va="center_baseline", color=ink)
 
 
 def importance(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
