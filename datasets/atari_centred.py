@@ -17,7 +17,7 @@ from benchmark.types import Array, Batch, Data, DatasetSpec, Float, Int, Key
 from datasets.atari import Atari
 from datasets.atari_labels import games
 
-LIMIT = 10.0
+LIMIT = 50.0
 """Standard deviations at which values are cut."""
 
 FRAMES = 2_000

@@ -204,8 +204,9 @@ def test_centred_frames_are_those_of_the_game_less_their_mean_and_the_rest_is_th
     frames = np.asarray(everything.frames, np.float64)[plain.train.valid]
     assert len(frames) == 200
     mean, std = frames.mean(0), np.sqrt(np.square(frames - frames.mean(0)).mean())
-    expected = np.clip((np.asarray(before.frames) - mean) / std, -10, 10)
+    expected = np.clip((np.asarray(before.frames) - mean) / std, -50, 50)
     np.testing.assert_allclose(after.frames, expected, atol=1e-4)
+    assert abs(expected).max() == 50
     np.testing.assert_array_equal(after.actions, before.actions)
     np.testing.assert_array_equal(after.labels.coordinates, before.labels.coordinates)
     for name in ("probe", "val", "test"):
