@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmark.contracts import Report, Split, Splits
+from benchmark.errors import UserError
 from benchmark.registry import datasets
 from benchmark.types import Array, Batch, Data, DatasetSpec, Float, Int, Key
 from datasets.atari import Atari
@@ -24,6 +25,9 @@ FRAMES = 2_000
 """Training frames that the mean is taken of, at most, evenly spaced."""
 
 FRAMES_AT_A_TIME = 100
+
+STILL = 1e-12
+"""A variance below which nothing changes, but for rounding."""
 
 
 class CentredSplit(Split):
@@ -53,25 +57,28 @@ class CentredAtari(Atari):
         return replace(plain, name=f"{plain.name}-centred", frame_range=(-LIMIT, LIMIT))
 
     def load(self, cache: Path, report: Report) -> Splits:
-        """Raises UserError as the game as it is does. `facts` tell the standard deviation."""
+        """Raises UserError as the game as it is does, and where all frames are alike. `facts` tell the deviation."""
         plain = super().load(cache, report)
-        mean, std = _statistics(plain.train.data)
+        mean, variance = _statistics(plain.train.data)
+        if variance < STILL:
+            raise UserError(f"{plain.spec.name}: the training frames are all alike; raise train_frames")
+        std = float(np.sqrt(variance))
         splits = (plain.train, plain.probe, plain.val, plain.test)
         train, probe, val, test = (CentredSplit(split, mean, std) for split in splits)
         return Splits(plain.spec, train, probe, val, test, plain.facts | {"std_of_centred_frames": std})
 
 
 def _statistics(data: Any) -> tuple[Float[np.ndarray, "h w 3"], float]:
-    """The mean frame, and the root of the mean squared distance from it over pixels and colours."""
+    """The mean frame, and the mean squared distance from it over pixels and colours."""
     codes, count = data["frames"], len(data["frames"])
     chosen = np.unique(np.linspace(0, count - 1, min(count, FRAMES)).astype(int))
     total, squares = (np.zeros((*codes.shape[1:], 3)) for _ in range(2))
     for some in np.array_split(chosen, -(-len(chosen) // FRAMES_AT_A_TIME)):
         frames = data["palette"][256 * data["banks"][some][:, None, None] + codes[some]]
         total += frames.sum(0, dtype=np.float64)
-        squares += np.square(frames).sum(0, dtype=np.float64)
+        squares += np.square(frames, dtype=np.float64).sum(0)
     mean = total / len(chosen)
-    return mean, float(np.sqrt((squares / len(chosen) - mean**2).mean()))
+    return mean, float((squares / len(chosen) - mean**2).mean())
 
 
 for _name in games():

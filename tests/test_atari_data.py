@@ -217,3 +217,11 @@ def test_centred_frames_are_those_of_the_game_less_their_mean_and_the_rest_is_th
         np.testing.assert_array_equal(labels, again)
     assert centred.facts["std_of_centred_frames"] == pytest.approx(std)
     assert centred.spec.coordinates == plain.spec.coordinates and centred.spec.name == "pong-centred"
+
+
+def test_a_centred_game_in_which_nothing_changes_is_refused(tmp_path, monkeypatch):
+    _made_up(monkeypatch)
+    collection, _ = atari_store.load(None, tmp_path, quiet)
+    collection.train.frames[:] = 77
+    with pytest.raises(UserError, match="pong-centred: the training frames are all alike"):
+        datasets.create("pong-centred", train_frames=200, probe_frames=200).load(tmp_path, quiet)
