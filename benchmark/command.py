@@ -219,14 +219,14 @@ def execute(items: list[Item], expected: Estimate, engine: Engine, cache: Path) 
     forget_checkpoints(items, cache)
     if expected.runs:
         check_room(items, cache)
-        runs = {item.run.path: item.run for item in items}
+        trained = {item.run.path: item.run for item in items if item.state != "reprobe"}
         timings = Timings(cache)
         with progress_for(expected.runs, engine.lanes) as display:
             for record in engine.execute(items, display):
-                if record.status == "ok":
-                    timings.add(record, runs[record.path])
-                else:
+                if record.status != "ok":
                     failures += 1
+                elif record.path in trained:
+                    timings.add(record, trained[record.path])
     return 1 if failures else 0
 
 

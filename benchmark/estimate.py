@@ -47,12 +47,12 @@ class Estimate:
 
 
 class Timings:
-    """Step time and overhead of finished runs on this machine, one small file in the cache.
+    """Step time and overhead of finished runs on this machine, and the first guess at the overhead, in the cache.
 
     It is a convenience: a damaged, missing or unwritable file means that estimates are guesses, nothing else.
     """
 
-    FIELDS = ("method", "dataset", "values", "budget", "threads", "step", "overhead")
+    FIELDS = ("method", "dataset", "values", "budget", "threads", "step", "overhead", "guessed")
 
     def __init__(self, cache: Path) -> None:
         self.path = cache / "timings.json"
@@ -69,7 +69,7 @@ class Timings:
         overhead = sum(spent.get(stage, 0.0) for stage in ("build", "compile", "freeze", "probe"))
         step = spent.get("train", 0.0) / frames if frames else 0.0
         place = run.method_name, run.dataset_name, _values(run), run.budget, record.provenance["threads"]
-        values = (*place, step, overhead)
+        values = (*place, step, overhead, _guessed_overhead(run))
         self.rows = [*self.rows, dict(zip(self.FIELDS, values, strict=True))][-REMEMBERED:]
         with suppress(OSError):
             write_atomically(self.path, json.dumps(self.rows).encode())
@@ -77,9 +77,9 @@ class Timings:
     def seconds(self, run: Run, cores: int) -> tuple[float, bool]:
         """(seconds, from measurements?) for a run.
 
-        A frame of training costs what it did for the method on frames of this size; all else what it did at this
-        budget, for the method or another one. Where several such runs are remembered, those of the data set and of as
-        many cores count.
+        A frame of training costs what it did for the method on frames of this size. All else is the first guess, which
+        knows what the run's probes learn, times what was off in that guess for runs at this budget, of the method or
+        another one. Where several such runs are remembered, those of the data set and of as many cores count.
         """
         alike = [row for row in self.rows if row["values"] == _values(run)]
         near: dict[str, Any] = {"dataset": run.dataset_name, "threads": cores}
@@ -87,8 +87,8 @@ class Timings:
         probed = _closest([row for row in alike if row["budget"] == run.budget], {"method": run.method_name} | near)
         frames = run.training.frames if run.method.trains else 0
         step = median(row["step"] for row in trained) if trained else _guessed_step(run)
-        overhead = median(row["overhead"] for row in probed) if probed else _guessed_overhead(run)
-        return frames * step + overhead, bool(trained and probed)
+        off = median(row["overhead"] / row["guessed"] for row in probed) if probed else 1.0
+        return frames * step + off * _guessed_overhead(run), bool(trained and probed)
 
 
 def _closest(rows: list[dict[str, Any]], wanted: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from benchmark import parameters, plan
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.contracts import Method
 from benchmark.errors import UserError
-from benchmark.estimate import Timings, estimate
+from benchmark.estimate import OVERHEAD, SECONDS_PER_PIXEL_LEARNED, Timings, estimate
 from benchmark.freeze import Encoder, reader
 from benchmark.machine import threads
 from benchmark.outcomes import failed
@@ -130,7 +130,7 @@ def test_estimates_come_from_runs_measured_here_once_there_are_any(tmp_path, run
     items, values, frames = [plan.Item(run, "new")], 84 * 84 * 3, run.training.frames
     guess = estimate(items, tmp_path)
     place = {"method": "scn", "dataset": "other", "values": values, "budget": run.budget, "threads": threads()}
-    row = place | {"step": 0.5, "overhead": 5}
+    row = place | {"step": 0.5, "overhead": 5, "guessed": OVERHEAD}
     larger = row | {"values": 210 * 160 * 3, "step": 99.0}
     longer = row | {"budget": "another", "overhead": 99.0}
     of_others = row | {"method": "another", "step": 99.0, "overhead": 7}
@@ -145,7 +145,7 @@ def test_estimates_come_from_runs_measured_here_once_there_are_any(tmp_path, run
 def test_an_estimate_prefers_runs_with_as_many_threads_and_takes_others_before_it_guesses(tmp_path, run):
     items, other = [plan.Item(run, "new")], threads() + 1
     place = {"method": "scn", "dataset": run.dataset_name, "values": 84 * 84 * 3, "budget": run.budget}
-    mine, others = ({"threads": n, "step": 0.5, "overhead": 5.0 * n} for n in (threads(), other))
+    mine, others = ({"threads": n, "step": 0.5, "overhead": 5.0 * n, "guessed": OVERHEAD} for n in (threads(), other))
     both, only_others = (
         _estimate(rows, items, tmp_path) for rows in ([place | others, place | mine], [place | others])
     )
@@ -176,6 +176,20 @@ def test_probing_again_takes_as_long_as_the_decoders_that_are_asked_learn(tmp_pa
         sum(learned.values()) / learned["decoder"]
     )
     assert one.total > 600 > none.total and one.measured == 0
+
+
+def test_a_plan_with_fewer_probes_is_not_said_to_take_what_the_decoders_took(tmp_path):
+    balls = Configuration("synthetic", "quick", ())
+    (run,) = plan.runs(balls, ["setcon"], ["bouncing_balls"], 1)
+    few = replace(run, probes={name: run.probes[name] for name in ("linear", "masks")})
+    guess = {name: estimate([plan.Item(each, "new")], tmp_path).total for name, each in (("all", run), ("few", few))}
+    learned = sum(probe.pixels_learned(run.dataset.spec()) for probe in run.probes.values()) * SECONDS_PER_PIXEL_LEARNED
+    row = {"method": "setcon", "dataset": "bouncing_balls", "values": 32 * 32 * 3, "budget": "quick"}
+    row |= {"threads": threads(), "step": 0.0, "overhead": (OVERHEAD + learned) / 2, "guessed": OVERHEAD + learned}
+    assert guess["all"] - guess["few"] == pytest.approx(learned)
+    measured = [_estimate([row], [plan.Item(each, "new")], tmp_path) for each in (run, few)]
+    assert [each.total for each in measured] == pytest.approx([(OVERHEAD + learned) / 2, OVERHEAD / 2])
+    assert learned > 10 * OVERHEAD and [each.measured for each in measured] == [1, 1]
 
 
 def test_time_left_shrinks_as_runs_finish(run):
