@@ -21,6 +21,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -74,7 +75,10 @@ class Claim:
     """Has another been seen to take over, because this process stood still for too long?"""
 
     def __init__(self, path: Path, holder: Holder, standing: Callable[[], bool]) -> None:
-        """Starts to raise the counter of the claim that lies at `path`; `standing` asks whether it is the last one."""
+        """Starts to raise the counter of the claim that lies at `path`.
+
+        `standing` asks whether it is the last one, and may raise OSError.
+        """
         self.holder, self._path, self._standing = holder, path, standing
         self._file = os.open(path, os.O_WRONLY)
         self._over = threading.Event()
@@ -87,8 +91,9 @@ class Claim:
         return self.holder.attempt > ATTEMPTS
 
     def confirm(self) -> bool:
-        """Look whether the run is still this process's."""
-        self.lost = self.lost or not self._standing()
+        """Look whether the run is still this process's, as far as is known where the folder cannot be read just now."""
+        with suppress(OSError):
+            self.lost = self.lost or not self._standing()
         return not self.lost
 
     def _raise_counter(self) -> None:
@@ -131,7 +136,7 @@ class Claims:
         path = self._path(record, last + 1)
         if not _appear(path, b"0" * DIGITS + json.dumps(asdict(holder)).encode()):
             return None
-        return Claim(path, holder, lambda: self._last(record) == last + 1 and _read(path)[1] == holder)
+        return Claim(path, holder, lambda: self._last(record) == last + 1 and _holder(path) == holder)
 
     def free(self, record: Path) -> bool:
         """Might the run be claimed now?"""
@@ -163,7 +168,10 @@ class Claims:
 
     def _numbers(self, record: Path) -> list[int]:
         folder, pattern = (self.out / record).parent, re.compile(rf"{re.escape(record.stem)}\.claim-(\d+)")
-        names = os.listdir(folder) if folder.exists() else []
+        try:
+            names = os.listdir(folder)
+        except FileNotFoundError:
+            names = []
         return [int(match[1]) for match in map(pattern.fullmatch, names) if match]
 
     def _path(self, record: Path, number: int) -> Path:
@@ -194,13 +202,27 @@ NOBODY = Holder("an unknown machine", "", 0, "", 1, -1)
 
 
 def _read(path: Path) -> tuple[bytes, Holder]:
-    """A claim's content and what it says; NOBODY for one that is gone or damaged."""
-    content = b""
+    """A claim's content and what it says; NOBODY for one that is gone, damaged or not to be read."""
     try:
         content = path.read_bytes()
-        return content, Holder(**json.loads(content[DIGITS:]))
-    except (OSError, ValueError, TypeError):
-        return content, NOBODY
+    except OSError:
+        return b"", NOBODY
+    return content, _said(content)
+
+
+def _holder(path: Path) -> Holder:
+    """What a claim says; NOBODY for one that is gone or damaged. Raises OSError where that cannot be read."""
+    try:
+        return _said(path.read_bytes())
+    except FileNotFoundError:
+        return NOBODY
+
+
+def _said(content: bytes) -> Holder:
+    try:
+        return Holder(**json.loads(content[DIGITS:]))
+    except (ValueError, TypeError):
+        return NOBODY
 
 
 @cache

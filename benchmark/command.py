@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -257,15 +258,18 @@ def compare(before: Path, after: Path) -> str:
     for out in found:
         if not found[out]:
             raise UserError(f"--compare: no records under {str(out)!r}; name two output folders, as --out does")
-    return changes.as_markdown(found[before], found[after], report_context())
+    return changes.as_markdown(found[before], found[after], report_context(versions=False))
 
 
-def report_context() -> Context:
-    """What records do not say of themselves: variants by the present defaults, floors and ceilings."""
+def report_context(versions: bool = True) -> Context:
+    """What records do not say of themselves: variants by the present defaults, floors and ceilings.
+
+    Without `versions` another version of a method's or a data set's code makes no variant.
+    """
     from benchmark.report.scores import Context
 
     return Context(
-        variant=plan.variant,
+        variant=partial(plan.variant, versions=versions),
         floors=frozenset(name for name in methods if not methods.entry(name)[0].trains),
         ceilings=frozenset(name for name in methods if methods.entry(name)[0].reads_labels),
     )

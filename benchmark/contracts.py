@@ -25,6 +25,15 @@ def check_counts(plugin: Any) -> None:
             raise UserError(f"{type(plugin).__name__}: {name} is {value}; it must be at least 1")
 
 
+def check_window(window: int, length: int) -> None:
+    """Raises UserError for a training sample of more frames than the sequences have that it is cut from."""
+    if window > length:
+        raise UserError(
+            f"a training sample of {window} frames does not fit into sequences of {length}; ask for fewer, such as by "
+            f"--set methods.NAME.clip={length}"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method(ABC):
     """Learns slots. The defaults of a subclass's fields are its paper's."""

@@ -196,23 +196,24 @@ def _changed_probes(run: Run, record: Record) -> tuple[str, ...]:
     return tuple(name for name, digest in run.probe_digests.items() if known.get(name) != digest)
 
 
-def variant(record: Record) -> str:
+def variant(record: Record, versions: bool = True) -> str:
     """What tells a record's configuration from the present defaults of its suite and budget: "diversity_weight=0.5".
 
     Empty for the defaults themselves, and for a method or data set that is not registered now. A learning rate that
-    `--tune` chose is no other setting.
+    `--tune` chose is no other setting; nor, without `versions`, is another version of the code.
     """
     try:
         wanted = Configuration(record.suite, record.budget)
-        default = runs(wanted, [record.method], [record.dataset], seeds=1)[0].configuration
+        default = records.as_read(runs(wanted, [record.method], [record.dataset], seeds=1)[0].configuration)
     except UserError:
         return ""
-    tuned = {"learning_rate"} if "tuned" in record.training else set()
+    ignored = {"learning_rate"} if "tuned" in record.training else set()
+    ignored |= set() if versions else {"version", "engine"}
     return ", ".join(
         f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
         for part in ("method", "dataset", "training")
         for name, value in record.configuration[part].items()
-        if name not in tuned and (name not in default[part] or default[part][name] != value)
+        if name not in ignored and (name not in default[part] or default[part][name] != value)
     )
 
 

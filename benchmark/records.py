@@ -130,6 +130,11 @@ def read(path: Path) -> Record:
     return record
 
 
+def as_read(value: Any) -> Any:
+    """A value of a record as it is once written and read: tuples have become lists."""
+    return json.loads(_canonical(value))
+
+
 def set_aside(path: Path) -> Path:
     """Rename a damaged file, so that it stays beside its successor."""
     number = 1

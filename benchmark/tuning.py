@@ -16,7 +16,7 @@ from benchmark.plan import Run
 from benchmark.records import Record
 
 FACTORS = (1 / 3, 2 / 3, 1.0, 4 / 3, 5 / 3)
-"""Candidates, as multiples of the method's own rate: the paper's 1e-4 to 5e-4, of which the third is its middle."""
+"""Candidates, as multiples of the method's own rate, which is the third: as far apart as the paper's 1e-4 to 5e-4."""
 
 
 def candidates(grid: Iterable[Run]) -> list[Run]:
@@ -65,6 +65,7 @@ def _score(run: Run, out: Path) -> float | None:
 
 def error_on_val(record: Record) -> float | None:
     """MSE of the model's own decoder on val, summed over slots and one step predictions; None if any is missing."""
-    rows = [row for row in record.metrics if (row["metric"], row["split"]) == ("mse_own", "val")]
+    wanted = "decoder", "mse_own", "val"
+    rows = [row for row in record.metrics if (row["probe"], row["metric"], row["split"]) == wanted]
     values = [row["value"] for row in rows if row["target"] in ("s", "p1")]
     return sum(values) if values and None not in values else None

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmark.contracts import Split
+from benchmark.contracts import Split, check_window
 from benchmark.types import Array, Batch, Bool, Data, Int, Key
 
 States = Any
@@ -28,7 +28,7 @@ class Episodes(Split):
 
     def sample(self, data: Data, key: Key, batch_size: int, window: int) -> Batch:
         episodes, length = jax.tree.leaves(data)[0].shape[:2]
-        assert window <= length, f"a window of {window} frames does not fit into episodes of {length}"
+        check_window(window, length)
         which, when = jax.random.split(key)
         chosen = jax.random.randint(which, (batch_size, 1), 0, episodes)
         times = jax.random.randint(when, (batch_size, 1), 0, length - window + 1) + jnp.arange(window)

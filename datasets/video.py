@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt8
 
+from benchmark.contracts import check_window
 from benchmark.types import Array, Batch, Coordinate, DatasetSpec, Float, Key, Labels
 
 BLACK = np.full((1, 3), -1.0, np.float32)
@@ -40,7 +41,7 @@ def paint(video: Video) -> Batch:
 def cut(video: Video, key: Key, window: int) -> Video:
     """`window` consecutive frames of each video, from a frame drawn at random; whole videos stay as they are."""
     clips, length = video.masks.shape[:2]
-    assert window <= length, f"a window of {window} frames does not fit into clips of {length}"
+    check_window(window, length)
     if window == length:
         return video
     starts = jax.random.randint(key, (clips,), 0, length - window + 1)

@@ -24,7 +24,8 @@ class ColourKMeans(Probe):
     """FG-ARI (target `pixels`) of k-means on the colours of every frame by itself, with as many clusters as slots.
 
     On the frames of `num_clips` test clips, spread evenly over the split; mean over those where it is defined, which
-    the notes count. It is the same for every method and seed.
+    the notes count. It is the same for every method and seed. Of frames stacked in channels the last counts, whose
+    masks are known.
     """
 
     num_clips: int = 32
@@ -45,7 +46,7 @@ class ColourKMeans(Probe):
         truth = np.asarray(test.labels.masks)[clips][counts]
         pixels = truth.shape[-2] * truth.shape[-1]
         settings = test.spec.num_slots, self.restarts, self.seed
-        segments = [cluster(frame.reshape(pixels, -1), *settings) for frame in frames]
+        segments = [cluster(frame[..., -3:].reshape(pixels, 3), *settings) for frame in frames]
         ari = fg_ari(truth.reshape(-1, pixels), np.reshape(segments, (-1, pixels)).astype(int))
         return ProbeResult((Metric("fg_ari", "pixels", ari.mean),), notes={"frames": int(ari.defined.sum())})
 

@@ -89,9 +89,10 @@ def fit(train: Frames, val: Frames, strengths: tuple[float, ...]) -> Fit:
     """Ordinary least squares on the features as they are, and ridge on them divided by their standard deviation.
 
     Both have an intercept. The ridge strength is the one of least squared error on `val`, for each coordinate.
-    A constant feature gets no weight; a coordinate that is constant on `train` gets none at all. Nor does a direction
-    in which the features vary by no more than float32, in which slots are computed, rounds them: there least squares
-    would fit the rounding, and its weights, of any size, would meet other rounding on test.
+    A constant feature gets no weight; a coordinate that is constant on `train` gets none at all. In ordinary least
+    squares nor does a direction in which the features vary by no more than float32, in which slots are computed,
+    rounds them all together: there it would fit the rounding, and its weights, of any size, would meet other rounding
+    on test. Ridge needs no such limit, as it keeps weights small.
     """
     mean, intercept = train.features.mean(axis=0), train.coordinates.mean(axis=0)
     targets = np.where(constant_columns(train.coordinates), 0.0, train.coordinates - intercept)
@@ -101,7 +102,7 @@ def fit(train: Frames, val: Frames, strengths: tuple[float, ...]) -> Fit:
     as_is = np.where(constant, 0.0, 1.0)
     ordinary, singular = problem.solve(as_is, (0.0,), float(np.linalg.norm(rounded * as_is)))
     standard = np.divide(1.0, train.features.std(axis=0), out=np.zeros_like(mean), where=~constant)
-    candidates, _ = problem.solve(standard, strengths, float(np.linalg.norm(rounded * standard)))
+    candidates, _ = problem.solve(standard, strengths)
     best = Line(mean, standard, intercept, candidates).squared_error(val).argmin(axis=0)
     ridge = Line(mean, standard, intercept, np.take_along_axis(candidates, best[None, None], axis=0)[0])
     chosen = tuple(strengths[index] for index in best)

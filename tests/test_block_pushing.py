@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmark.errors import UserError
 from benchmark.registry import datasets
 from datasets import sprites
 from datasets.block_pushing import DIRECTIONS, OBJECTS, BlockPushing, push, unseen
@@ -135,6 +136,11 @@ def test_windows_are_consecutive_frames_of_an_episode_with_their_actions(splits,
     drawn = zip(window.labels.coordinates, window.actions, strict=True)
     starts = {known[frames.tobytes() + actions.tobytes()] for frames, actions in drawn}
     assert {0, 18} <= starts
+
+
+def test_a_sample_longer_than_the_sequences_is_named(splits):
+    with pytest.raises(UserError, match=r"of 22 frames does not fit into sequences of 21; .*clip=21"):
+        splits.train.sample(splits.train.data, jax.random.key(0), 2, 22)
 
 
 def test_a_test_frame_whose_placement_occurs_in_another_split_does_not_count():

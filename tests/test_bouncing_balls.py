@@ -90,6 +90,11 @@ def test_a_ball_at_rest_stays():
     assert (x == x[0]).all()
 
 
+def test_a_sample_longer_than_the_sequences_is_named(splits):
+    with pytest.raises(UserError, match=r"of 13 frames does not fit into sequences of 12; .*clip=12"):
+        splits.train.sample(splits.train.data, jax.random.key(0), 2, 13)
+
+
 def test_frames_and_masks_show_discs_where_the_balls_are(batch):
     column, row = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
     for clip in range(20):

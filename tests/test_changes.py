@@ -7,7 +7,9 @@ import pytest
 from made import failed, record, row, written
 from scipy.stats import ttest_ind, ttest_rel
 
+from benchmark import plan
 from benchmark.command import main
+from benchmark.configure import Configuration
 from benchmark.records import Record
 from benchmark.report.changes import as_markdown, changes
 from benchmark.report.scores import Context
@@ -53,6 +55,25 @@ def test_what_is_significant_is_called_better_or_worse_by_its_direction(random, 
     a = random.normal(0, 1, (4, 1))
     text = as_markdown(runs(a, metric=metric), runs(a + up * random.normal(2, 0.1, (4, 1)), metric=metric), Context())
     assert f"{word} |" in text
+
+
+def test_the_direction_is_that_of_the_pairs_that_were_tested():
+    a, b = np.array([[0.1], [0.2], [0.3]]), np.array([[0.2], [0.301], [0.399], [-5.0], [-5.0]])
+    (found,) = changes(runs(a), runs(b), Context())
+    assert found.after.mean < found.before.mean and found.difference == pytest.approx(0.1)
+    text = " ".join(as_markdown(runs(a), runs(b), Context()).split())
+    assert "| +0.1 | 3 |" in text and "better |" in text
+
+
+def test_a_new_version_of_a_method_is_compared_with_the_one_before(tmp_path, capsys):
+    for name, value, version in (("a", 0.25, 1), ("b", 0.5, 2)):
+        (run,) = runs(np.full((1, 1), value))
+        configuration = plan.runs(Configuration("atari", "quick"), ["scn"], ["pong"], 1)[0].configuration
+        method = {**configuration["method"], "version": version}
+        run = replace(run, suite="atari", configuration={**configuration, "method": method})
+        written(tmp_path / name, run)
+    assert main(["--compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    assert "| scn | r2 |" in (text := " ".join(capsys.readouterr().out.split())) and "+0.25" in text
 
 
 def test_p_values_are_corrected_for_all_lines(random):

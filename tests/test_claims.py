@@ -1,5 +1,6 @@
 """Of all that want a run one has it, until it is done or its holder is dead."""
 
+import errno
 import json
 import os
 import signal
@@ -77,6 +78,27 @@ def test_a_counter_that_is_raised_keeps_the_run_however_long_it_takes(tmp_path, 
         _write(held, ELSEWHERE, count)
         assert mine.take(RECORD) is None and not mine.free(RECORD)
         clock[0] += claims.PATIENCE - 1
+
+
+def test_a_folder_that_cannot_be_read_for_a_moment_costs_no_claim(tmp_path, monkeypatch):
+    monkeypatch.setattr(claims, "BEAT", 0.01)
+    claim = Claims(tmp_path).take(RECORD)
+    path = tmp_path / RECORD.with_suffix(".claim-1")
+
+    def stale(*_):
+        raise OSError(errno.ESTALE, "stale file handle")
+
+    for owner, name in ((os, "listdir"), (Path, "read_bytes")):
+        with monkeypatch.context() as broken:
+            broken.setattr(owner, name, stale)
+            assert claim.confirm()
+            time.sleep(0.05)
+        before = path.read_bytes()
+        time.sleep(0.5)
+        assert claim.confirm() and path.read_bytes() != before
+    path.unlink()
+    assert not claim.confirm()
+    claim.release()
 
 
 def test_a_counter_that_stands_still_gives_the_run_away(tmp_path, clock, held):

@@ -71,6 +71,14 @@ def test_holm_counts_all_that_are_compared():
     assert cell(both, "pong", "b").signs == "°"
 
 
+def test_what_is_better_than_the_best_on_the_seeds_of_both_is_not_called_worse():
+    best = np.array([[0.5], [0.6], [0.7]])
+    other = np.array([[0.55], [0.651], [0.749], [-3.0]])
+    assert ttest_rel(best[:, 0], other[:3, 0]).pvalue < 0.05
+    found = tables(grid({"a": best, "b": other}, ("pong",)))["cross-r2-ridge"]
+    assert cell(found, "pong", "a").best and cell(found, "pong", "b").signs == "°"
+
+
 def test_two_pairs_are_too_few_for_a_mark():
     values = {"a": np.array([[0.5], [0.6]]), "b": np.array([[0.49], [0.58]])}
     found = tables(grid(values, ("pong",)))["cross-r2-ridge"]

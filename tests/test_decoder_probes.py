@@ -337,6 +337,15 @@ def test_colours_that_differ_tell_objects_apart_whatever_the_slots():
     assert values(results[0]) == values(results[1]) == {("fg_ari", "pixels"): 1}
 
 
+def test_of_stacked_frames_the_colours_of_the_last_count():
+    def stacked(data, clips):
+        batch = SPLITS[2].read(data, clips)
+        return batch._replace(frames=jnp.concatenate([batch.frames[:, ::-1], batch.frames], axis=-1))
+
+    result = ColourKMeans()(*SPLITS[:2], replace(SPLITS[2], read=stacked), KEY)
+    assert values(result) == {("fg_ari", "pixels"): 1}
+
+
 def test_more_colours_than_clusters_share_one_with_their_nearest():
     pixels = np.repeat(np.array([[0.0], [1.0], [1.1], [5.0]]), [5, 3, 2, 1], axis=0)
     found = cluster(pixels, 3, restarts=4, seed=0)

@@ -242,6 +242,21 @@ def test_methods_are_compared_at_a_time_that_all_have():
     np.testing.assert_allclose(shown[63 : 63 + 60 : 12, :60:12], early["decoder.frames"][0, 3] / 255)
 
 
+def test_runs_on_other_frames_are_in_a_figure_of_their_own():
+    """Another image size, or clips that share no time with the others."""
+    large = [record("gridworld", method) for method in ("setcon", "slotwise")]
+    small = record("gridworld", "scn", configuration={"training": {}, "dataset": {"image_size": 5}})
+    arrays = {"setcon": film(16, 3), "slotwise": film(16, 3, 1), "scn": film(5, 3)}
+    found = dict(frame_figures.one_frame(scores(*large, small), lambda run: arrays[run.method]))
+    rows = {name: [label.get_text() for label in figure.axes[0].get_yticklabels()] for name, figure in found.items()}
+    assert rows == {
+        "frames-gridworld-seed-0": ["setcon", "slotwise"],
+        "frames-gridworld-seed-0-2": ["scn"],
+    }
+    arrays["slotwise"]["decoder.times"] = np.array([25, 26, 27])
+    assert list(dict(frame_figures.one_frame(scores(*large), lambda run: arrays[run.method]))) == []
+
+
 def test_a_clip_without_predictions_and_attention_shows_what_there_is():
     arrays = {name: array for name, array in film(5, 4).items() if "p1" not in name and "attention" not in name}
     (panel,) = drawn(frame_figures.over_time, [record("gridworld", "setcon", 3)], arrays)["clip-gridworld-setcon"].axes

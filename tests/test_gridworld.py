@@ -146,6 +146,11 @@ def test_windows_of_a_clip_begin_anywhere(splits):
     assert first == set(range(6))
 
 
+def test_a_sample_longer_than_the_sequences_is_named(splits):
+    with pytest.raises(UserError, match=r"of 9 frames does not fit into sequences of 8; .*clip=8"):
+        splits.train.sample(splits.train.data, jax.random.key(0), 2, 9)
+
+
 def test_frames_depend_on_the_key_and_on_nothing_else(splits):
     sample = jax.jit(lambda key: splits.train.sample((), key, 4, 8).frames)
     one, again, other = (sample(jax.random.key(k)) for k in (0, 0, 1))

@@ -72,19 +72,22 @@ def test_five_joint_candidates_for_each_method_that_trains():
 def test_the_rate_with_the_smallest_error_on_val_is_taken_for_all_seeds_and_said_in_the_run(tmp_path):
     for run, error in zip(tuning.candidates(grid()), [0.5, 0.3, 0.2, 0.4, None], strict=True):
         rows = [
-            {"metric": "mse_own", "split": split, "target": target, "value": value}
-            for split, target, value in (
-                ("val", "s", error),
-                ("val", "p1", 0.1),
-                ("test", "s", 0.0),
-                ("val", "p5", 9.0),
+            {"probe": probe, "metric": "mse_own", "split": split, "target": target, "value": value}
+            for probe, split, target, value in (
+                ("decoder", "val", "s", error),
+                ("decoder", "val", "p1", 0.1),
+                ("decoder", "test", "s", 0.0),
+                ("decoder-rollout", "val", "s", error and 1 - error),
+                ("decoder-rollout", "val", "p5", 9.0),
             )
         ]
         records.write(tmp_path, replace(blank(run), status="ok", metrics=rows))
     chosen = tuning.tuned(grid(), tmp_path)
     setcon = [run for run in chosen if run.method_name == "setcon"]
     assert [run.method.learning_rate for run in setcon] == [1e-3, 1e-3]
-    assert len(setcon[0].tuned["candidates"]) == 5 and setcon[0].tuned["chosen"] == 1e-3
+    assert setcon[0].tuned["chosen"] == 1e-3
+    errors = [error for _, error in setcon[0].tuned["candidates"]]
+    assert errors == [pytest.approx(0.6), pytest.approx(0.4), pytest.approx(0.3), pytest.approx(0.5), None]
     assert [run for run in chosen if run.method_name == "random-cnn"] == [
         r for r in grid() if r.method_name != "setcon"
     ]

@@ -188,6 +188,20 @@ def test_features_that_differ_by_rounding_only_count_as_one():
     assert found.ordinary.r2(test) == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_feature_that_hardly_varies_takes_nothing_from_ridge_on_the_others():
+    """Divided by its deviation, its rounding is as large as the other features: it must not count as theirs."""
+    random = np.random.default_rng(0)
+
+    def frames(n: int) -> Frames:
+        good, noise = random.normal(size=(n, 64)), random.normal(size=(n, 1))
+        still = (1 + 1.5e-7 * noise).astype(np.float32).astype(np.float64)
+        return Frames(np.concatenate([good, still], axis=1), good @ np.ones((64, 1)))
+
+    found = fit(frames(400), frames(100), (1e-6, 1e-3, 1.0))
+    assert not found.constant.any()
+    assert found.ridge.r2(frames(200)) == pytest.approx(1, abs=1e-3)
+
+
 def test_duplicated_slots_share_their_weight_and_lower_the_rank():
     train, val, test = toy(noise=1.0, num_slots=3)
     double = [with_slots(split, lambda s: np.copyto(s[:, :, 2], s[:, :, 0])) for split in (train, val, test)]

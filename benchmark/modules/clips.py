@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt8
 
-from benchmark.contracts import Split
+from benchmark.contracts import Split, check_window
 from benchmark.types import Array, Batch, Bool, Data, Float, Int, Key, Labels
 
 
@@ -33,7 +33,7 @@ class ClipsInMemory(Split):
 
     def sample(self, data: Data, key: Key, batch_size: int, window: int) -> Batch:
         clips, length = data["frames"].shape[:2]
-        assert window <= length, f"a window of {window} frames does not fit into clips of {length}"
+        check_window(window, length)
         which, when = jax.random.split(key)
         rows = jax.random.randint(which, (batch_size, 1), 0, clips)
         starts = jax.random.randint(when, (batch_size, 1), 0, length - window + 1)

@@ -21,14 +21,18 @@ What = tuple[str, str, str]
 HEADS = ("suite, budget", "data set", "method", "metric", "A", "B", "B - A", "n", "p", "")
 
 NOTE = (
-    "Means ± standard error. n: pairs of the same seed (and data set), by a paired t-test; or runs in A and in B where "
-    "fewer than 3 seeds are shared, by Welch's. p is corrected by Holm over all lines; a dash: too few runs to tell."
+    "Means ± standard error. n: pairs of the same seed (and data set), by a paired t-test, and then B - A is theirs; "
+    "or runs in A and in B where fewer than 3 are shared, by Welch's. p is corrected by Holm over all lines; a dash: "
+    "too few runs to tell."
 )
 
 
 @dataclass(frozen=True)
 class Change:
-    """A metric of a method on a data set, or on several of them, in A and in B; `p` is not corrected yet."""
+    """A metric of a method on a data set, or on several of them, in A and in B; `p` is not corrected yet.
+
+    `difference` is what `p` is of: the pairs' where they were tested, else that of the means.
+    """
 
     where: str
     dataset: str
@@ -36,6 +40,7 @@ class Change:
     what: What
     before: Summary
     after: Summary
+    difference: float
     pairs: int
     p: float | None
     higher_is_better: bool
@@ -74,10 +79,11 @@ def _of_metric(old: Scores, new: Scores, entrant: Entrant, what: What, better: b
         shared = [seed for seed in one if seed in other]
         differences = [b - a for seed in shared for a, b in zip(one[seed], other[seed], strict=True)]
         p = paired(differences)
-        pairs = len(differences) if p is not None else 0
+        pairs, difference = (0, after.mean - before.mean) if p is None else (len(differences), fmean(differences))
         name = over[0] if len(over) == 1 else f"mean of {len(over)}"
         p = welch(before, after) if p is None else p
-        yield Change(f"{new.suite}, {new.budget}", name, entrant.title, what, before, after, pairs, p, better)
+        where = f"{new.suite}, {new.budget}"
+        yield Change(where, name, entrant.title, what, before, after, difference, pairs, p, better)
 
 
 def as_markdown(before: Sequence[Record], after: Sequence[Record], context: Context) -> str:
@@ -96,10 +102,11 @@ def as_markdown(before: Sequence[Record], after: Sequence[Record], context: Cont
 def _line(change: Change, p: float | None) -> list[str]:
     metric, target, _ = change.what
     n = str(change.pairs) if change.pairs else f"{change.before.n} and {change.after.n}"
-    difference = change.after.mean - change.before.mean
     title = metric if target == "all" else f"{metric} {target}"
-    said = "" if p is None or p >= LEVEL else "better" if (difference > 0) == change.higher_is_better else "worse"
-    means = [_mean(change.before), _mean(change.after), f"{difference:+.3g}"]
+    said = (
+        "" if p is None or p >= LEVEL else "better" if (change.difference > 0) == change.higher_is_better else "worse"
+    )
+    means = [_mean(change.before), _mean(change.after), f"{change.difference:+.3g}"]
     return [change.where, change.dataset, change.method, title, *means, n, DASH if p is None else f"{p:.2g}", said]
 
 

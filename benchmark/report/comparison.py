@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import Any
 
 from benchmark.report.captions import caption, notes
@@ -136,11 +137,15 @@ def _not_worse(
     values: Sequence[Summary | None],
     compared: Iterable[bool],
 ) -> set[int]:
-    """Which are not significantly worse than the best: paired t-tests over (data set, seed), corrected by Holm."""
+    """Which are not significantly worse than the best: paired t-tests over (data set, seed), corrected by Holm.
+
+    Nor is one that is better than it on the seeds that both have.
+    """
     means = {i: value.mean for i, (value, may) in enumerate(zip(values, compared, strict=True)) if value and may}
     if len(means) < 2:
         return set()
     top = measure.best(means, key=means.__getitem__)
-    tested = {i: paired(measure.differences(scores, entrants[i], entrants[top])) for i in means if i != top}
-    known = {i: p for i, p in tested.items() if p is not None}
-    return {i for i, p in zip(known, holm([*known.values()]), strict=True) if p >= LEVEL}
+    differences = {i: measure.differences(scores, entrants[i], entrants[top]) for i in means if i != top}
+    known = {i: p for i, found in differences.items() if (p := paired(found)) is not None}
+    better = {i for i in known if measure.best(mean := fmean(differences[i]), 0.0) == mean}
+    return better | {i for i, p in zip(known, holm([*known.values()]), strict=True) if p >= LEVEL}

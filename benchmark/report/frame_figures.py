@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from textwrap import fill
 
 import numpy as np
 
+from benchmark.records import Record
 from benchmark.report.drawing import PAGE, Figure, Read
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.setcon_tables import HORIZON
@@ -85,22 +87,35 @@ def frames_ahead(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
 
 
 def _by_seed(name: str, scores: Scores, read: Read, probe: str, targets: Sequence[str]) -> Iterator[tuple[str, Figure]]:
-    """A row a method, those that failed too."""
+    """A row a method, those that failed too; a figure for each configuration of the data set."""
     for dataset in scores.datasets:
         for seed in scores.seeds:
             runs = {e: record for e in scores.entrants() if (record := scores.runs.get((e, dataset, seed)))}
-            films = {e: Film.of(read(record), probe) for e, record in runs.items()}
-            if any(films.values()):
-                names = [e.title if film else f"{e.title} ({MISSING[runs[e].status]})" for e, film in films.items()]
-                yield f"{name}-{dataset}-seed-{seed}", _compared(names, [*films.values()], targets)
+            for number, same in enumerate(_on_the_same_frames(runs), start=1):
+                films = {e: Film.of(read(record), probe) for e, record in same.items()}
+                if common := _common_times([film for film in films.values() if film]):
+                    names = [e.title if film else f"{e.title} ({MISSING[same[e].status]})" for e, film in films.items()]
+                    figure = _compared(names, [*films.values()], targets, common[len(common) // 2])
+                    yield f"{name}-{dataset}-seed-{seed}" + (f"-{number}" if number > 1 else ""), figure
 
 
-def _compared(names: Sequence[str], films: Sequence[Film | None], targets: Sequence[str]) -> Figure:
-    """The same frame in every row."""
-    shown = [film for film in films if film]
-    slots = max(film.num_slots for film in shown)
-    common = sorted(set.intersection(*(set(film.times) for film in shown)))
-    time = common[len(common) // 2]
+def _on_the_same_frames(runs: Mapping[Entrant, Record]) -> list[dict[Entrant, Record]]:
+    """The runs by the configuration of their data set, the one with most runs first."""
+    groups: dict[str, dict[Entrant, Record]] = {}
+    for entrant, record in runs.items():
+        configuration = json.dumps(record.configuration.get("dataset"), sort_keys=True)
+        groups.setdefault(configuration, {})[entrant] = record
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def _common_times(films: Sequence[Film]) -> list[int]:
+    """Those that all of the films have, in order."""
+    return sorted(set.intersection(*(set(film.times) for film in films))) if films else []
+
+
+def _compared(names: Sequence[str], films: Sequence[Film | None], targets: Sequence[str], time: int) -> Figure:
+    """The frame of that time in every row."""
+    slots = max(film.num_slots for film in films if film)
     masks = [f"{kind} {k + 1}" for kind in ("attn", "mask") for k in range(slots)]
     titles = ["frame", *targets, *masks]
     rows = [_row(film, film.times.index(time), targets, slots) if film else [None] * len(titles) for film in films]
