@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from benchmark import parameters, plan
+from benchmark import parameters, plan, records
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.contracts import Method
 from benchmark.errors import UserError
@@ -20,7 +20,7 @@ from benchmark.outcomes import failed
 from benchmark.program import make_program, on_device
 from benchmark.progress import Remaining, duration
 from benchmark.records import Record
-from benchmark.registry import Registry, methods
+from benchmark.registry import Registry, configuration, methods
 from benchmark.runner import save_arrays
 from benchmark.suites import SUITES, paper_share
 from datasets.atari_shards import _aligned_frames
@@ -225,6 +225,19 @@ def test_a_class_that_lacks_a_part_is_named_with_what_it_lacks(registry):
 
     with pytest.raises(UserError, match=r"test_engine\.py: it lacks build, encode, loss"):
         registry.register("half")(Half)
+
+
+def test_a_default_that_json_writes_as_a_list_makes_no_variant(run, registries):
+    @methods.register("several")
+    @dataclass(frozen=True, kw_only=True)
+    class Several(methods.entry("scn")[0]):
+        sizes: tuple[int, ...] = (3, 3)
+
+    def written(**fields):
+        whole = records.as_read({**run.configuration, "method": configuration(Several(**fields))})
+        return Record("atari", run.budget, run.dataset_name, "several", 0, "abcd", "ok", configuration=whole)
+
+    assert [plan.variant(written(**fields)) for fields in ({}, {"sizes": (3, 4)})] == ["", "sizes=[3, 4]"]
 
 
 @pytest.mark.parametrize("name", ["../mine", "a/b", "/etc/mine", ".mine", "", "mine\n"])
