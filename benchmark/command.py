@@ -6,13 +6,13 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmark import plan, records, stopping, tuning
-from benchmark.configure import Configuration, grounds, parse_overrides, select
+from benchmark.configure import Configuration, Override, grounds, parse_overrides, select
 from benchmark.describe import describe, listing
 from benchmark.engines import Engine
 from benchmark.engines.process import Duty
@@ -23,6 +23,7 @@ from benchmark.machine import ROOT, cache_folder, writable
 from benchmark.plan import Item
 from benchmark.plugins import load_plugins
 from benchmark.progress import progress_for
+from benchmark.records import Record
 from benchmark.registry import methods, probes
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--plugin", action="append", default=[], metavar="P", help="a file or module that registers what is yours")
     add("--seeds", type=_positive, default=1, metavar="N", help="seeds 0 to N-1 of every run (default: 1)")
     add("--budget", default="quick", metavar="NAME", help="smoke, quick (default) or paper")
-    add("--out", type=Path, default=ROOT / "results" / "local", metavar="DIR", help="records and tables")
+    add("--out", type=_folder, default=ROOT / "results" / "local", metavar="DIR", help="records and tables")
     add("--tune", action="store_true", help="choose learning rates first, among five, as SetCon's authors did")
     add("--devices", type=_positive, default=1, metavar="N", help="share every batch among N devices (default: 1)")
     add("--seeds-together", type=_positive, default=1, metavar="N", help="train N seeds in one program (accelerators)")
@@ -67,11 +68,17 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--retry-failed", action="store_true", help="run failed runs again")
     add("--reprobe", action="store_true", help="ask all probes again, on the kept parameters")
     add("--log", choices=LOGS, help="send losses and metrics to a log while runs train; needs its package")
-    add("--keep-params", action="store_true", help="keep trained parameters beside the records too")
+    add("--keep-params", action="store_true", help="keep parameters beside the records of what is trained or probed")
     add("--verbose", action="store_true", help="show each run of the plan, and the settings applied")
     options = parser.parse_args(arguments)
     options.arguments = list(sys.argv[1:] if arguments is None else arguments)
     return options
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is no folder")
+    return Path(text)
 
 
 def _positive(text: str) -> int:
@@ -112,22 +119,27 @@ def _main(options: argparse.Namespace) -> int:
         print(compare(*options.compare), end="")
         return 0
     candidates = tuning.candidates(grid) if options.tune else []
-    if (options.workers > 1) + bool(options.scheduler) + bool(options.slurm) > 1:
+    if (options.workers > 1) + (options.scheduler is not None) + (options.slurm is not None) > 1:
         raise UserError("--workers, --scheduler and --slurm are three places for the runs; name one")
-    if options.seeds_together > 1 and (options.scheduler or options.devices > 1):
-        other = (
-            "--scheduler, whose tasks are one run each" if options.scheduler else "--devices, which shares out one run"
-        )
+    if options.scheduler_resources is not None and options.scheduler is None:
+        raise UserError(f"--scheduler-resources {options.scheduler_resources!r} goes with --scheduler ADDRESS; name it")
+    if options.seeds_together > 1 and (options.scheduler is not None or options.devices > 1):
+        tasks = options.scheduler is not None
+        other = "--scheduler, whose tasks are one run each" if tasks else "--devices, which shares out one run"
         raise UserError(f"--seeds-together {options.seeds_together} does not go with {other}; leave one of them out")
     if options.tune and not candidates:
         raise UserError("--tune: nothing here trains on frames small enough for a decoder; leave --tune out")
+    if options.report_only and not options.out.exists():
+        raise UserError(
+            f"--report-only: {str(options.out)!r} does not exist; name a folder that has records with --out"
+        )
     out = writable(options.out, "the output folder", "choose another with --out")
     if options.report_only:
         return report(out, options.siunitx)
     if options.log:
         live(options.log)
     cache, code = cache_folder(), 0
-    if options.slurm:
+    if options.slurm is not None:
         return submit([(TUNING, candidates), ("", grid)] if candidates else [("", grid)], cache, options)
     if candidates:
         print("first, candidates for the learning rates")
@@ -146,7 +158,24 @@ def wanted(options: argparse.Namespace) -> list[plan.Run]:
         plan.runs(Configuration(suite, options.budget, overrides, asked), names, sources, options.seeds)
         for suite, sources in grounds(options.suite, options.datasets).items()
     )
-    return plan.united(run for grid in grids for run in grid)
+    united = plan.united(run for grid in grids for run in grid)
+    for override in overrides:
+        check_used(override, united)
+    return united
+
+
+def check_used(override: Override, grid: Sequence[plan.Run]) -> None:
+    """Raises UserError for a setting that no run of the grid has."""
+    parts: dict[str, Iterable[tuple[str, Any]]] = {
+        "training": ((override.name, run.training) for run in grid),
+        "methods": ((run.method_name, run.method) for run in grid),
+        "datasets": ((run.dataset_name, run.dataset) for run in grid),
+        "probes": (probe for run in grid for probe in run.probes.items()),
+    }
+    if not any(override.name in ("*", name) and hasattr(part, override.field) for name, part in parts[override.place]):
+        raise UserError(
+            f"--set {override.text!r}: no run of this plan has it; name its data set, method or probe, or leave it out"
+        )
 
 
 def runs_under(options: argparse.Namespace, folder: str) -> list[plan.Run]:
@@ -177,7 +206,7 @@ def carry_out(grid: list[plan.Run], folder: str, cache: Path, options: argparse.
 def choose_engine(folder: str, cache: Path, options: argparse.Namespace) -> Engine:
     """Where the runs are to be done. Raises UserError for what is not installed, or not as asked."""
     out = options.out / folder
-    if options.scheduler:
+    if options.scheduler is not None:
         from benchmark.engines import cluster
 
         resources = cluster.resources(options.scheduler_resources)
@@ -254,7 +283,7 @@ def compare(before: Path, after: Path) -> str:
     """What changed between the records of two output folders. Raises UserError where one has none."""
     from benchmark.report import changes
 
-    found = {out: records.read_all(out)[0] for out in (before, after)}
+    found = {out: read_records(out) for out in (before, after)}
     for out in found:
         if not found[out]:
             raise UserError(f"--compare: no records under {str(out)!r}; name two output folders, as --out does")
@@ -275,14 +304,20 @@ def report_context(versions: bool = True) -> Context:
     )
 
 
+def read_records(out: Path) -> list[Record]:
+    """All records under `out`; the damaged ones are named."""
+    found, damaged = records.read_all(out)
+    for path, reason in damaged:
+        print(f"left out: {path.relative_to(out)}: {reason}", file=sys.stderr)
+    return found
+
+
 def report(out: Path, siunitx: bool = False) -> int:
     """Write tables, figures and page of all records under `out` and print the tables; damaged records are named."""
     from benchmark.report import figures, latex, tables, tidy
     from benchmark.report.page.report import write_report
 
-    found, damaged = records.read_all(out)
-    for path, reason in damaged:
-        print(f"left out of the tables: {path.relative_to(out)}: {reason}", file=sys.stderr)
+    found = read_records(out)
     context = report_context()
     try:
         made = tables.everything(found, context)

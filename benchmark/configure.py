@@ -18,6 +18,10 @@ T = TypeVar("T")
 KINDS: dict[str, Registry[Any]] = {"methods": methods, "datasets": datasets, "probes": probes}
 
 
+LARGEST = 2**31 - 1
+"""The largest whole number of a field: what indices and seeds take."""
+
+
 @dataclass(frozen=True)
 class Override:
     """One `--set place.name.field=value`; `name` is "*" for all of that kind and empty for training."""
@@ -99,10 +103,10 @@ def _convert(value: str, hint: Any) -> Any:
         return value
     if hint is str:
         return value
-    if hint in (int, float):
-        number = hint(value)
-        if isfinite(number) and number >= 0:  # no field of a benchmark is below zero
-            return number
+    if hint is int and 0 <= int(value) <= LARGEST:
+        return int(value)
+    if hint is float and isfinite(float(value)) and float(value) >= 0:  # no field of a benchmark is below zero
+        return float(value)
     if get_origin(hint) is tuple:
         return tuple(_convert(part.strip(), get_args(hint)[0]) for part in value.split(","))
     raise ValueError(value)
@@ -113,9 +117,12 @@ def _describe(hint: Any) -> str:
         return "one of " + ", ".join(get_args(hint))
     if get_origin(hint) is tuple:
         return f"one or more of {_describe(get_args(hint)[0])}, with commas between"
-    return {int: "a whole number >= 0", float: "a finite number >= 0", bool: "true or false", NoneType: "none"}.get(
-        hint, str(hint)
-    )
+    return {
+        int: f"a whole number >= 0, at most {LARGEST}",
+        float: "a finite number >= 0",
+        bool: "true or false",
+        NoneType: "none",
+    }.get(hint, str(hint))
 
 
 @dataclass(frozen=True)
@@ -195,14 +202,16 @@ def grounds(suite: str, text: str | None) -> dict[str, tuple[str, ...]]:
 
 
 def select(kind: str, text: str | None, known: Iterable[str], default: Iterable[str]) -> tuple[str, ...]:
-    """The names in a comma-separated list, in its order, each once; "all" or nothing means `default`.
+    """The names in a comma-separated list, in its order, each once; None, or "all" among them, means `default`.
 
     Raises UserError for a name that is not known.
     """
     known = list(known)
-    if text is None or text.strip() == "all":
+    if text is None:
         return tuple(default)
     names = [name.strip() for name in text.split(",") if name.strip()]
+    if "all" in names:
+        return tuple(default)
     if not names:
         raise UserError(f"no {kind} named in {text!r}; name some, or all; known: {', '.join(sorted(known))}")
     for name in names:

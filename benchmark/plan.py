@@ -80,7 +80,7 @@ class Run:
 
     @property
     def batch_size(self) -> int:
-        """Samples a step: windows of as many frames as the method wants."""
+        """Samples a step: windows of as many frames as the method wants; at least one."""
         return max(1, self.training.frames_per_step // self.trained.window(self.dataset.spec()))
 
     @property
@@ -167,7 +167,7 @@ def plan(grid: Iterable[Run], out: Path, cache: Path, *, retry_failed: bool, rep
 
 
 def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -> Item:
-    if reason := run.method.supports(run.dataset.spec()):
+    if reason := run.method.supports(run.dataset.spec()) or _without_probes(run):
         return Item(run, "skipped", reason)
     path = out / run.path
     if not path.exists():
@@ -188,6 +188,14 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
     if reprobe or len(changed) == len(run.probe_digests) or not run.arrays_intact(out, record):
         return Item(run, "reprobe", record=record)
     return Item(run, "reprobe", f"only {', '.join(changed)}", record, changed)
+
+
+def _without_probes(run: Run) -> str | None:
+    """Why none of the probes can be asked; None if one can."""
+    if run.probe_digests:
+        return None
+    reasons = (f"{name}: {probe.supports(run.dataset.spec())}" for name, probe in run.probes.items())
+    return f"no probe to ask it ({'; '.join(reasons)})"
 
 
 def _changed_probes(run: Run, record: Record) -> tuple[str, ...]:

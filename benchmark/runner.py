@@ -219,6 +219,8 @@ class Runner:
             kept = run.kept_parameters(self.out, self.cache, item.record)
             assert kept is not None
             model = parameters.load(kept, model)
+            if self.keep_params:
+                parameters.save((self.out / run.path).with_suffix(".parameters.npz"), model)
             record = replace(item.record, status="ok", reason=None, traceback=None, suite=run.suite, budget=run.budget)
             clock.seconds = record.timing | clock.seconds
         else:

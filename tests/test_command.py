@@ -59,6 +59,17 @@ def command(out: Path, *arguments: str) -> int:
         (["--set", "training.steps=-5"], "'-5' is not a whole number >= 0"),
         (["--set", "training.steps=0"], "training.steps is 0; it must be at least 1"),
         (["--set", "training.stepps=9"], "did you mean 'steps'?"),
+        (["--set", f"training.steps=1{400 * '0'}"], "is not a whole number >= 0, at most 2147483647"),
+        (["--set", "methods.setcon.tau=0"], "tau is 0"),
+        (
+            ["--methods", "cswm", "--set", "methods.scn.slot_size=8"],
+            "'methods.scn.slot_size=8': no run of this plan has",
+        ),
+        (["--set", "datasets.gridworld.num_frames=9"], "no run of this plan has it"),
+        (["--set", "probes.*.max_steps=5"], "no run of this plan has it"),
+        (["--scheduler-resources", "GPU=1"], "goes with --scheduler"),
+        (["--out", ""], "an empty name is no folder"),
+        (["--report-only"], "does not exist; name a folder that has records"),
         (["--frobnicate"], "unrecognized arguments: --frobnicate"),
     ],
 )
@@ -96,6 +107,17 @@ def test_dry_run_plans_and_starts_nothing(tmp_path, capsys):
     assert command(tmp_path / "out", "--dry-run", "--methods", "scn,cswm", "--seeds", "3") == 0
     assert "6 to run" in capsys.readouterr().out
     assert list((tmp_path / "out").rglob("*.json")) == []
+
+
+def test_all_among_names_means_all(capsys):
+    assert main(["--methods", "scn,all", "--dry-run", "--budget", "smoke"]) == 0
+    assert f"{len(list(methods)) * 20} runs" in capsys.readouterr().out
+
+
+def test_a_run_that_no_probe_fits_is_skipped_with_the_reason(tmp_path, capsys):
+    assert command(tmp_path / "out", "--methods", "scn", "--probes", "masks", "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert "1 skipped" in shown and "no probe to ask it (masks: " in shown
 
 
 def test_list_names_everything(capsys):

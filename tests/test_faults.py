@@ -297,6 +297,25 @@ def test_a_scheduler_that_does_not_answer_and_resources_that_say_nothing_are_mis
 
 
 @pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "Expecting value"),
+        (b"[1]", "names no address"),
+        (b'{"address": "far"}', "missing port"),
+        (b"\x00\xff", ""),
+    ],
+)
+def test_a_file_that_no_scheduler_wrote_is_a_mistake_before_any_client_is_there(tmp_path, capsys, content, said):
+    pytest.importorskip("distributed")
+    (tmp_path / "scheduler.json").write_bytes(content)
+    for address in (str(tmp_path / "scheduler.json"), "far", ""):
+        assert command(tmp_path / "out", "--methods", "scn", "--scheduler", address) == 2
+        shown = capsys.readouterr().err
+        assert shown.count("\n") == 1 and "no Dask scheduler answers there" in shown
+        assert said in shown or address in ("far", "")
+
+
+@pytest.mark.parametrize(
     ("option", "value", "package"), [("--scheduler", "x:1", "distributed"), ("--slurm", "o.yaml", "submitit")]
 )
 def test_what_is_not_installed_is_named_in_one_line(tmp_path, capsys, monkeypatch, option, value, package):

@@ -6,6 +6,7 @@ as frames and programs do in it. It ends with its Dask worker, and with the comm
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,11 +46,13 @@ class Cluster:
         """Connects. Raises UserError when Dask is not installed or no scheduler answers."""
         try:
             from distributed import Client
+            from distributed.comm.addressing import get_address_host_port
         except ImportError:
             raise UserError("--scheduler needs Dask, which is not installed: pip install -e '.[distributed]'") from None
-        place = {"scheduler_file": self.address} if Path(self.address).is_file() else {"address": self.address}
         try:
-            self._client = Client(**place, timeout=CONNECT, set_as_default=False)
+            address = _told_by(Path(self.address)) if Path(self.address).is_file() else self.address
+            get_address_host_port(address)  # a client that fails on the address stays around and complains
+            self._client = Client(address, timeout=CONNECT, set_as_default=False)
         except (OSError, ValueError) as error:  # a timeout is an OSError
             reason = str(error).partition("\n")[0]
             raise UserError(f"--scheduler {self.address!r}: no Dask scheduler answers there ({reason})") from None
@@ -216,3 +219,11 @@ def resources(text: str | None) -> dict[str, float]:
         if not (name and equals and 0 < found[name] < float("inf")):
             raise UserError(f"--scheduler-resources {text!r}: write it as GPU=1")
     return found
+
+
+def _told_by(file: Path) -> str:
+    """The address in a scheduler file. Raises ValueError for a file of another kind."""
+    content = json.loads(file.read_bytes())
+    if not isinstance(content, dict) or not isinstance(content.get("address"), str):
+        raise ValueError("the file is not one that a Dask scheduler wrote: it names no address")
+    return str(content["address"])

@@ -49,7 +49,7 @@ class Workers:
         lanes = [display.lane() for _ in orders]
         deaths = 0
         try:
-            for index in range(self.lanes):
+            for index in range(min(self.lanes, len(pending))):
                 self._start(index, orders[index])
             while pending:
                 index, event = self._heard.get()
