@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from benchmark import plan, records, stopping, tuning
 from benchmark.configure import Configuration, Override, grounds, parse_overrides, select
@@ -165,16 +165,16 @@ def wanted(options: argparse.Namespace) -> list[plan.Run]:
 
 
 def check_used(override: Override, grid: Sequence[plan.Run]) -> None:
-    """Raises UserError for a setting that no run of the grid has."""
-    parts: dict[str, Iterable[tuple[str, Any]]] = {
-        "training": ((override.name, run.training) for run in grid),
-        "methods": ((run.method_name, run.method) for run in grid),
-        "datasets": ((run.dataset_name, run.dataset) for run in grid),
-        "probes": (probe for run in grid for probe in run.probes.items()),
+    """Raises UserError for a setting of a method, data set or probe that no run of the grid has."""
+    names: dict[str, Iterable[str]] = {
+        "methods": (run.method_name for run in grid),
+        "datasets": (run.dataset_name for run in grid),
+        "probes": (name for run in grid for name in run.probes),
     }
-    if not any(override.name in ("*", name) and hasattr(part, override.field) for name, part in parts[override.place]):
+    if override.name not in ("", "*", *names.get(override.place, ())):
         raise UserError(
-            f"--set {override.text!r}: no run of this plan has it; name its data set, method or probe, or leave it out"
+            f"--set {override.text!r}: no run of this plan has {override.name!r}; name it for the plan, or leave out "
+            "the setting"
         )
 
 
