@@ -111,5 +111,9 @@ def test_the_command_prints_it_and_a_folder_without_records_is_a_mistake(tmp_pat
             written(tmp_path / name, replace(run, configuration={"method": {}, "dataset": {}, "training": {}}))
     assert main(["--compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
     assert "+0.25" in capsys.readouterr().out
+    (path,) = (tmp_path / "a").rglob("seed-0.json")
+    path.with_name("seed-1.json").write_text("{")
+    assert main(["--compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    assert "left out: runs/" in capsys.readouterr().err
     assert main(["--compare", str(tmp_path / "a"), str(tmp_path / "c")]) == 2
     assert "no records under" in capsys.readouterr().err

@@ -382,6 +382,11 @@ def test_verbose_says_what_is_applied(tmp_path, capsys):
     assert "compiler options" in shown and "runs/tiny/random-cnn" in shown
 
 
+def test_parameters_of_what_is_probed_again_are_kept_too(copy):
+    assert command(copy, "--methods", "scn", "--reprobe", "--keep-params") == 0
+    assert [path.name for path in (copy / "runs").rglob("*.parameters.npz")] == ["seed-0.parameters.npz"]
+
+
 def test_parameters_beside_the_record_do_where_the_cache_is_lost(tmp_path, capsys, monkeypatch):
     assert command(tmp_path, "--methods", "scn", "--keep-params") == 0
     monkeypatch.setenv("SLOTBENCH_CACHE", str(tmp_path / "another"))
