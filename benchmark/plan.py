@@ -92,10 +92,14 @@ class Run:
         """Where its trained parameters are kept."""
         return (cache / "parameters" / self.path.relative_to("runs")).with_suffix(".npz")
 
+    def parameters_beside(self, out: Path) -> Path:
+        """Where `--keep-params` keeps them beside its record."""
+        return (out / self.path).with_suffix(".parameters.npz")
+
     def kept_parameters(self, out: Path, cache: Path, record: Record) -> Path | None:
         """Where the parameters that the record speaks of are, in the cache or beside it; None if they are lost."""
         sha256 = record.training.get("parameters_sha256")
-        places = (self.parameters(cache), (out / self.path).with_suffix(".parameters.npz"))
+        places = (self.parameters(cache), self.parameters_beside(out))
         return next((path for path in places if parameters.intact(path, sha256)), None)
 
     def arrays_intact(self, out: Path, record: Record) -> bool:

@@ -220,7 +220,7 @@ class Runner:
             assert kept is not None
             model = parameters.load(kept, model)
             if self.keep_params:
-                parameters.save((self.out / run.path).with_suffix(".parameters.npz"), model)
+                parameters.save(run.parameters_beside(self.out), model)
             record = replace(item.record, status="ok", reason=None, traceback=None, suite=run.suite, budget=run.budget)
             clock.seconds = record.timing | clock.seconds
         else:
@@ -265,7 +265,7 @@ class Runner:
             **company,
         }
         if self.keep_params:
-            parameters.save((self.out / run.path).with_suffix(".parameters.npz"), fitted.model)
+            parameters.save(run.parameters_beside(self.out), fitted.model)
         if run.tuned:
             facts["tuned"] = dict(run.tuned)
         record = replace(blank(run), status="ok", data=loaded.splits.facts, training=facts, curve=fitted.curve)

@@ -18,10 +18,10 @@ from benchmark.freeze import Encoder, reader
 from benchmark.machine import threads
 from benchmark.outcomes import failed
 from benchmark.program import make_program, on_device
-from benchmark.progress import Remaining, duration
+from benchmark.progress import PlainProgress, Remaining, duration
 from benchmark.records import Record
 from benchmark.registry import Registry, configuration, methods
-from benchmark.runner import save_arrays
+from benchmark.runner import Runner, save_arrays
 from benchmark.suites import SUITES, paper_share
 from datasets.atari_shards import _aligned_frames
 
@@ -30,6 +30,35 @@ from datasets.atari_shards import _aligned_frames
 def run():
     (only,) = plan.runs(Configuration("atari", "smoke"), ["scn"], ["tiny"], seeds=1)
     return only
+
+
+def test_probes_get_the_probe_val_and_test_split_in_that_order(tmp_path, run, monkeypatch):
+    given = []
+
+    def look(self, item, record, frozen, key):
+        given.extend(frozen)
+        return record
+
+    monkeypatch.setattr(Runner, "_probe", look)
+    (record,) = Runner(tmp_path, tmp_path, PlainProgress({}).lane()).execute([plan.Item(run, "new")])
+    assert record.status == "ok"
+    splits = run.dataset.load(tmp_path, print)
+    for frozen, split in zip(given, (splits.probe, splits.val, splits.test), strict=True):
+        expected = split.read(split.data, jnp.arange(len(split.valid))).labels
+        np.testing.assert_array_equal(frozen.labels.coordinates, expected.coordinates)
+    assert not np.array_equal(given[1].labels.coordinates[:2], given[2].labels.coordinates[:2])
+
+
+def test_what_is_frozen_is_encoded_by_the_running_statistics_of_training(tmp_path):
+    """C-SWM's encoder has batch normalisation; a model comes from training as one that learns."""
+    (of_shapes,) = plan.runs(Configuration("worlds", "smoke"), ["cswm"], ["shapes"], 1)
+    splits = on_device(of_shapes.dataset.load(tmp_path, print))
+    model = of_shapes.method.build(splits.spec, nnx.Rngs(0))
+    model.train()
+    frozen = Encoder(of_shapes.method, splits.spec).freeze(model, splits.val, reader(splits.spec))
+    model.eval()
+    frames = splits.val.read(splits.val.data, jnp.arange(len(splits.val.valid))).frames
+    np.testing.assert_allclose(frozen.slots, of_shapes.method.encode(model, frames).slots, atol=1e-5)
 
 
 def test_identity_changes_with_every_field_and_not_with_the_seed(run):

@@ -151,6 +151,12 @@ def test_a_sample_longer_than_the_sequences_is_named(splits):
         splits.train.sample(splits.train.data, jax.random.key(0), 2, 9)
 
 
+def test_statistics_of_coordinates_are_those_of_the_clips_that_probes_are_fitted_on(splits, batch):
+    places = batch.labels.coordinates.astype(np.float64).reshape(-1, len(splits.spec.coordinates))
+    np.testing.assert_allclose(splits.spec.coordinate_mean, places.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(splits.spec.coordinate_std, places.std(0), rtol=1e-5)
+
+
 def test_frames_depend_on_the_key_and_on_nothing_else(splits):
     sample = jax.jit(lambda key: splits.train.sample((), key, 4, 8).frames)
     one, again, other = (sample(jax.random.key(k)) for k in (0, 0, 1))

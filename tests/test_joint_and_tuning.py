@@ -76,7 +76,7 @@ def test_the_rate_with_the_smallest_error_on_val_is_taken_for_all_seeds_and_said
             for probe, split, target, value in (
                 ("decoder", "val", "s", error),
                 ("decoder", "val", "p1", 0.1),
-                ("decoder", "test", "s", 0.0),
+                ("decoder", "test", "s", error and 2 - 2 * error),
                 ("decoder-rollout", "val", "s", error and 1 - error),
                 ("decoder-rollout", "val", "p5", 9.0),
             )

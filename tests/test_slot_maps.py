@@ -90,6 +90,19 @@ def test_cswm_takes_the_action_between_the_two_frames(frames):
     assert loss(0, 1) != loss(2, 1)
 
 
+def test_cswm_predicts_with_the_action_of_each_frame_on_the_way():
+    method = methods.create("cswm")
+    model = method.build(SPEC, nnx.Rngs(0))
+    slots = jax.random.normal(jax.random.key(1), (2, 4, SPEC.num_slots, 32))
+    actions = jnp.array([[0, 1, 2, 1], [2, 0, 1, 0]], jnp.int32)
+    found = method.predict(model, slots, actions, 3)
+    for t in range(4):
+        state = slots[:, t]
+        for j in range(3):
+            state = state + model.transition(state, actions[:, min(t + j, 3)])
+            np.testing.assert_allclose(found[:, t, j], state, atol=1e-5)
+
+
 def test_supervised_regresses_standardised_coordinates_of_object_j_from_slot_j(frames):
     method = methods.create("supervised", slot_size=4)
     model = method.build(SPEC, nnx.Rngs(0))

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import nnx
 
@@ -34,6 +36,15 @@ def test_batches_are_what_the_spec_says(loaded):
         assert split.valid.shape[1] == spec.clip_length
     assert len(spec.coordinate_mean) == len(spec.coordinate_std) == len(spec.coordinates)
     assert min(spec.coordinate_std) > 0 and spec.num_slots == len(spec.objects)
+
+
+def test_statistics_of_coordinates_are_those_of_the_episodes_to_learn_from(loaded):
+    _, splits = loaded
+    read = jax.jit(lambda data, clips: splits.train.read(data, clips).labels.coordinates)
+    found = np.asarray(read(splits.train.data, jnp.arange(len(splits.train.valid))), np.float64)
+    places = found.reshape(-1, len(splits.spec.coordinates))
+    np.testing.assert_allclose(splits.spec.coordinate_mean, places.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(splits.spec.coordinate_std, places.std(0), rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", methods)

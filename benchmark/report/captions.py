@@ -95,5 +95,6 @@ def _protocol(record: Record) -> str:
 
 
 def _commit(record: Record) -> str:
-    commit, dash, rest = str(record.provenance.get("commit") or "").partition("-")
-    return commit[:12] + dash + rest
+    """Twelve digits, and the "+" of a tree with changed files."""
+    commit = str(record.provenance.get("commit") or "")
+    return commit[:12] + "+" * (len(commit) > 12 and commit.endswith("+"))

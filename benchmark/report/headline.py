@@ -51,7 +51,8 @@ LEAD = (
     "Every method by the main metrics of every suite, on test. Atari: slot accuracy (R² of ridge regression on "
     "standardised slots), compactness and modularity of its weights, standardised too, all averaged over games. "
     "Synthetic videos: mean squared error on [-1, 1] and FG-ARI of a decoder trained on frozen slots, from the slots "
-    "of a frame (s) and from those predicted one step ahead (p1). Worlds: how often the true next state is the nearest."
+    "of a frame (s) and from those predicted one step ahead (p1). Worlds: how often a prediction is the nearest to the "
+    "true state of all."
 )
 
 
