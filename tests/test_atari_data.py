@@ -106,6 +106,15 @@ def test_labels_that_hardly_move_are_dropped_and_named(monkeypatch, tmp_path):
     assert splits.spec.coordinate_std == (pytest.approx(np.arange(100).std()),)
 
 
+def test_mean_and_deviation_of_labels_are_those_of_the_training_collection(monkeypatch, tmp_path):
+    atari = _made_up(monkeypatch)
+    collection, _ = atari_store.load(None, tmp_path, quiet)
+    collection.probe.ram[:, 49] //= 2
+    spec = atari.load(tmp_path, quiet).spec
+    assert spec.coordinate_mean == (49.5,)
+    assert spec.coordinate_std == (pytest.approx(np.arange(100).std()),)
+
+
 def test_a_label_that_moves_in_test_frames_only_is_dropped(monkeypatch, tmp_path):
     atari = _made_up(monkeypatch)
     collection, _ = atari_store.load(None, tmp_path, quiet)

@@ -179,6 +179,16 @@ def test_a_decoder_of_the_methods_own_is_scored_on_test():
     assert found["fg_ari_own", "s"] == found["fg_ari_own", "p1"] == 1
 
 
+def test_a_decoder_of_the_methods_own_is_scored_on_val_too():
+    def grey(slots):
+        return jax.tree.map(jnp.zeros_like, render(slots))
+
+    val, test = replace(FORESEEN[1], decode=jax.jit(grey)), replace(FORESEEN[2], decode=jax.jit(render))
+    found = {m.target: m.value for m in SHORT(FORESEEN[0], val, test, KEY).metrics if m.split == "val"}
+    frames = np.square(np.asarray(val.data, float))
+    assert found == {"s": pytest.approx(frames.mean()), "p1": pytest.approx(frames[:, CONTEXT:].mean())}
+
+
 def test_scores_of_a_decoder_equal_a_loop_over_frames():
     from sklearn.metrics import adjusted_rand_score
 
@@ -234,6 +244,36 @@ def test_training_stops_when_val_no_longer_falls_and_keeps_the_best(monkeypatch)
     shorter = fit_decoder(*SPLITS[:2], 0, rule(max_steps=6), KEY)
     assert (shorter.stopped, shorter.best_step) == ("max_steps", 6)
     np.testing.assert_array_equal(stopped.decode(slots).frames, shorter.decode(slots).frames)
+
+
+def test_the_error_on_val_is_the_mean_over_what_is_decoded(monkeypatch):
+    script(monkeypatch, [1.0, 3.0, 0.5, 1.0])
+    assert fit_decoder(*FORESEEN[:2], 1, rule(max_steps=2), KEY).curve == [[0, 2.0], [2, 0.75]]
+
+
+def test_val_is_measured_on_frames_of_all_clips_each_once(monkeypatch):
+    measured = []
+
+    def look(decode, frozen, aligned, batch_size):
+        measured.append(set(zip(aligned.clips.tolist(), aligned.times.tolist(), strict=True)))
+        return Scored(np.ones(1), np.zeros((1, SIDE, SIDE), int))
+
+    monkeypatch.setattr("probes.decoding.score", look)
+    fit_decoder(*SPLITS[:2], 0, rule(max_steps=2, val_frames=32), KEY)
+    assert len(measured[0]) == 32 and measured[0] == measured[1]
+    assert len({clip for clip, _ in measured[0]}) > 10 and {time for _, time in measured[0]} == set(range(TIME))
+
+
+def test_every_round_draws_other_frames(monkeypatch):
+    keys, fit = [], Kernel.fit
+
+    def look(self, model, data, steps, key, **further):
+        keys.append(tuple(jax.random.key_data(key).tolist()))
+        return fit(self, model, data, steps, key, **further)
+
+    monkeypatch.setattr(Kernel, "fit", look)
+    fit_decoder(*SPLITS[:2], 0, rule(max_steps=6), KEY)
+    assert len(keys) == len(set(keys)) == 3
 
 
 def test_how_far_a_decoder_is_can_be_followed(monkeypatch):

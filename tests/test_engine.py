@@ -23,6 +23,7 @@ from benchmark.records import Record
 from benchmark.registry import Registry, configuration, methods
 from benchmark.runner import Runner, save_arrays
 from benchmark.suites import SUITES, paper_share
+from benchmark.training import optimizer_step
 from datasets.atari_shards import _aligned_frames
 
 
@@ -100,6 +101,14 @@ def test_the_frames_of_splits_that_share_them_exist_once(run):
     placed = on_device(splits)
     assert placed.probe.data["frames"].unsafe_buffer_pointer() == frames.ctypes.data
     assert placed.test.data["frames"] is placed.probe.data["frames"]
+
+
+def test_a_methods_rate_and_weight_decay_reach_the_optimiser(run):
+    """A loss without gradients leaves the decay alone, which takes rate times weight decay of every parameter."""
+    method = methods.create("setcon", learning_rate=0.1, weight_decay=0.5)
+    two, program = jnp.full(3, 2.0), make_program(replace(run, method=method), on_device(run.dataset.load(None, print)))
+    decayed, _ = optimizer_step(program.kernel.optimizer, two, 0 * two, program.kernel.optimizer.init(two))
+    np.testing.assert_allclose(decayed, 2 * (1 - 0.1 * 0.5), rtol=1e-6)
 
 
 def test_labels_are_taken_out_of_batches_for_all_but_a_ceiling(run):

@@ -13,7 +13,7 @@ from benchmark.configure import Configuration, parse_overrides
 from benchmark.joint import joint
 from benchmark.outcomes import blank
 from benchmark.registry import datasets, methods
-from benchmark.types import Batch
+from benchmark.types import Batch, Slots
 
 SPEC = datasets.create("gridworld").spec()
 
@@ -48,6 +48,33 @@ def test_the_joint_decoder_hands_no_gradient_to_the_model(gradients):
 def test_the_joint_loss_is_the_methods_plus_the_decoders_two_errors(gradients):
     loss, logs, value, _, _ = gradients
     assert float(loss) == pytest.approx(float(value + logs["mse_s"] + logs["mse_p"]), rel=1e-5)
+
+
+class Oracle(methods.entry("random-cnn")[0]):
+    """Its slots are the frames' first pixels, and it foresees them all."""
+
+    context = 2
+
+    def encode(self, model, frames):
+        return Slots(frames[:, :, :1, 0])
+
+    def predict(self, model, slots, actions, steps):
+        return jnp.roll(slots, -1, axis=1)[:, :, None]
+
+
+def test_the_joint_decoder_paints_the_frames_that_slots_and_predictions_stand_for(monkeypatch):
+    shown = []
+
+    def look(decoder, slots, frames, count, key):
+        shown.append((slots, frames))
+        return jnp.zeros(())
+
+    monkeypatch.setattr("benchmark.joint.sampled_error", look)
+    beside, frames = joint(Oracle()), jax.random.uniform(jax.random.key(1), (3, 8, 5, 5, 3))
+    beside.loss(beside.build(SPEC, nnx.Rngs(0)), Batch(frames), jax.random.key(2))
+    assert [slots.shape[1] for slots, _ in shown] == [8, 6]
+    for slots, painted in shown:
+        np.testing.assert_array_equal(slots[:, :, 0], painted[:, :, 0, 0])
 
 
 def test_a_method_beside_its_decoder_keeps_its_rate_context_and_blindness():

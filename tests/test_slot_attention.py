@@ -170,6 +170,15 @@ def test_gaussian_slots_are_mu_plus_noise_times_sigma_and_fixed_without_a_key():
     np.testing.assert_array_equal(initial(3, None), initial(1, None))
 
 
+def test_random_initial_slots_differ_between_sequences_with_a_key_and_stay_all_along_one():
+    encoder = SlotAttentionEncoder(spec(), GaussianSlots(4, 16, nnx.Rngs(0)), 16, 1, nnx.Rngs(1))
+    still = jnp.broadcast_to(jnp.asarray(RNG.normal(size=(5, 6, 3)), jnp.float32), (2, 3, 5, 6, 3))
+    drawn, fixed = encoder(still, jax.random.key(0)).slots, encoder(still).slots
+    assert np.abs(drawn[0] - drawn[1]).max() > 0.1
+    np.testing.assert_allclose(drawn[:, 1:], drawn[:, :1].repeat(2, 1), atol=1e-5)
+    np.testing.assert_allclose(fixed[0], fixed[1], atol=1e-5)
+
+
 def test_slots_that_all_frames_share_are_updated_like_as_many_copies():
     attention = randomised(SlotAttention(8, 16, 2, nnx.Rngs(0)))
     features = RNG.normal(size=(2, 3, 10, 8)).astype(np.float32)
