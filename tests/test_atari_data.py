@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.errors import UserError
 from benchmark.registry import datasets
-from datasets import atari_store
+from datasets import atari_centred, atari_store
 from datasets.atari import AtariSplit
 from datasets.atari_collect import PALETTE
 from datasets.atari_labels import find_game, games
@@ -226,6 +226,16 @@ def test_centred_frames_are_those_of_the_game_less_their_mean_and_the_rest_is_th
         np.testing.assert_array_equal(labels, again)
     assert centred.facts["std_of_centred_frames"] == pytest.approx(std)
     assert centred.spec.coordinates == plain.spec.coordinates and centred.spec.name == "pong-centred"
+
+
+def test_the_mean_of_very_many_frames_is_that_of_some_evenly_spaced(monkeypatch):
+    monkeypatch.setattr(atari_centred, "FRAMES", 4)
+    codes = np.arange(10, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 3), np.uint8)
+    palette = np.linspace(0, 1, 256, dtype=np.float32)[:, None].repeat(3, 1)
+    mean, variance = atari_centred._statistics({"frames": codes, "banks": np.zeros(10, int), "palette": palette})
+    chosen = np.array([0, 3, 6, 9]) / 255
+    np.testing.assert_allclose(mean, chosen.mean())
+    assert variance == pytest.approx(chosen.var())
 
 
 def test_a_centred_game_in_which_nothing_changes_is_refused(tmp_path, monkeypatch):

@@ -390,3 +390,20 @@ def test_more_colours_than_clusters_share_one_with_their_nearest():
     pixels = np.repeat(np.array([[0.0], [1.0], [1.1], [5.0]]), [5, 3, 2, 1], axis=0)
     found = cluster(pixels, 3, restarts=4, seed=0)
     assert len({*found[:5]}) == len({*found[5:10]}) == 1 and len({found[0], found[5], found[10]}) == 3
+
+
+def test_a_colour_weighs_as_much_as_it_has_pixels():
+    pixels = np.repeat(np.array([[0.0], [0.4], [1.0]]), [100, 100, 1], axis=0)
+    found = cluster(pixels, 2, restarts=4, seed=0)
+    assert found[0] != found[100] == found[200]
+
+
+def test_colours_are_clustered_in_frames_from_the_first_clip_to_the_last():
+    read = []
+
+    def look(data, clips):
+        read.extend(np.asarray(clips).tolist())
+        return SPLITS[2].read(data, clips)
+
+    ColourKMeans(num_clips=4)(*SPLITS[:2], replace(SPLITS[2], read=look), KEY)
+    assert read == [0, 5, 10, 15]

@@ -20,10 +20,11 @@ from benchmark.outcomes import failed
 from benchmark.program import make_program, on_device
 from benchmark.progress import PlainProgress, Remaining, duration
 from benchmark.records import Record
-from benchmark.registry import Registry, configuration, methods
+from benchmark.registry import Registry, configuration, methods, probes
 from benchmark.runner import Runner, save_arrays
 from benchmark.suites import SUITES, paper_share
 from benchmark.training import optimizer_step
+from benchmark.types import Metric, ProbeResult
 from datasets.atari_shards import _aligned_frames
 
 
@@ -48,6 +49,21 @@ def test_probes_get_the_probe_val_and_test_split_in_that_order(tmp_path, run, mo
         expected = split.read(split.data, jnp.arange(len(split.valid))).labels
         np.testing.assert_array_equal(frozen.labels.coordinates, expected.coordinates)
     assert not np.array_equal(given[1].labels.coordinates[:2], given[2].labels.coordinates[:2])
+
+
+def test_a_probe_gets_the_same_key_whatever_else_is_asked_and_another_than_its_fellows(tmp_path, run):
+    class Tells(probes.entry("linear")[0]):
+        def __call__(self, train, val, test, key):
+            return ProbeResult((Metric("first", "all", float(jax.random.uniform(key))),))
+
+    def told(*names):
+        asked = replace(run, probes={name: Tells() for name in names})
+        out = tmp_path / "-".join(names)
+        (record,) = Runner(out, tmp_path, PlainProgress({}).lane()).execute([plan.Item(asked, "new")])
+        return {row["probe"]: row["value"] for row in record.metrics}
+
+    alone, together = told("b"), told("a", "b")
+    assert together["b"] == alone["b"] != together["a"]
 
 
 def test_what_is_frozen_is_encoded_by_the_running_statistics_of_training(tmp_path):

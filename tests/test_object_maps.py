@@ -115,6 +115,15 @@ def test_training_moves_the_running_averages_and_evaluation_uses_them():
     np.testing.assert_allclose(output_of(fitted, frames[:1]), trained[:1], rtol=1e-3, atol=1e-3)
 
 
+def test_a_step_weighs_the_running_averages_nine_to_one():
+    backbone = filled(lambda: CSWMSmall(SPEC, nnx.Rngs(0)))
+    frames = jax.random.uniform(jax.random.key(0), (8, 10, 20, 3))
+    before, features = np.asarray(backbone.norm1.mean[...]), backbone.conv1(frames)
+    backbone(frames)
+    expected = 0.9 * before + 0.1 * np.asarray(features, float).mean((0, 1, 2))
+    np.testing.assert_allclose(backbone.norm1.mean[...], expected, rtol=1e-4, atol=1e-6)
+
+
 def changes(method, spec):
     """The predicted change [a k d] of equal slots by every action: only the action tells slots apart."""
     model = filled(lambda: method.build(spec, nnx.Rngs(0)))

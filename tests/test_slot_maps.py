@@ -55,6 +55,14 @@ def test_slots_come_from_consecutive_groups_of_feature_maps(frames, num_slots):
     np.testing.assert_allclose(encoder(frames)[1, 0], slow, rtol=1e-3, atol=1e-4)
 
 
+def test_kernels_start_orthogonal_with_gain_root_two():
+    encoder = SlotMapEncoder(SPEC, 3, 8, nnx.Rngs(0))
+    trunk = encoder.backbone
+    for layer in (trunk.conv1, trunk.conv2, trunk.conv3, encoder.conv, encoder.linear):
+        kernel = np.asarray(layer.kernel[...], float).reshape(-1, layer.kernel.shape[-1])
+        np.testing.assert_allclose(kernel.T @ kernel, 2 * np.eye(kernel.shape[1]), atol=1e-4)
+
+
 def test_the_sizes_at_210_by_160_are_the_papers():
     spec = SPEC.__class__(**{**SPEC.__dict__, "frame_shape": (210, 160, 3)})
     encoder = SlotMapEncoder(spec, 3, 32, nnx.Rngs(0))

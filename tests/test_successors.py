@@ -188,6 +188,18 @@ def test_cswm_in_an_episode_has_the_hinge_of_each_kind_of_negative_as_often_as_a
     assert found == pytest.approx(np.mean(terms), rel=0.02)
 
 
+def test_cswm_in_an_episode_takes_the_action_between_each_two_frames():
+    class Moved(FakeWorld):
+        def transition(self, slots, actions):
+            return jnp.broadcast_to(actions[:, None, None], slots.shape)
+
+    slots, actions = normal(2, 4, 3, 5), jnp.asarray([[3, 1, 4, 1], [5, 9, 2, 6]])
+    _, logs = methods.create("cswm-episode").loss(Moved(), Batch(slots[:, :, None], actions), jax.random.key(0))
+    pairs = [(n, t) for n in range(2) for t in range(3)]
+    expected = np.mean([energy(slots[n, t] + actions[n, t], slots[n, t + 1]) for n, t in pairs])
+    assert logs["positive"] == pytest.approx(expected, rel=1e-5)
+
+
 def test_cswm_in_an_episode_is_cswm_where_no_negative_comes_from_it():
     batch = Batch(normal(5, 2, 1, 3, 4))
     alone, plain = methods.create("cswm-episode", in_episode=0.0), methods.create("cswm")

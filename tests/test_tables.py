@@ -68,6 +68,12 @@ def test_a_cell_is_the_mean_over_seeds_beside_the_papers_value():
     assert found.paper == 0.73
 
 
+def test_a_value_on_val_is_not_taken_for_the_one_on_test():
+    ours = record("pong", "scn", r2=0.6)
+    ours = replace(ours, metrics=[*ours.metrics, *({**row, "split": "val", "value": 0.9} for row in ours.metrics)])
+    assert cell(tables([ours])["table3-r2"], "pong", "scn").ours.mean == 0.6
+
+
 def test_the_mean_row_is_over_exactly_the_games_shown():
     records = [record(game, "scn", seed, r2=r2) for game, r2 in (("pong", 0.2), ("boxing", 0.4)) for seed in (0, 1)]
     table = tables(records)["table3-r2"]
