@@ -1,4 +1,5 @@
 """The engine: from a data set and a method to a frozen representation, its probes, a record and the tables.
 
-Nothing in here knows a method, a data set or a probe by name, except the table in `suites.py`.
+What is run knows no method, data set or probe by name; only the table in `suites.py`, and the tables and figures of the
+papers in `report`, name those that the papers have.
 """

@@ -95,7 +95,6 @@ class Split(ABC):
     """Some frames of a data set. `data` is handed through the compiled step, so it must be a pytree of arrays."""
 
     data: Data
-    num_frames: int
     valid: Bool[np.ndarray, "i t"]
     """Which entries of the clips count: False for padding and for test frames that were seen in training."""
 

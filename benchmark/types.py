@@ -4,8 +4,10 @@ One letter a dimension, everywhere: `b` batch, `t` time, `k` slots, `d` slot siz
 `o` objects, `p` coordinates, `h w c` image, `i` clips of a split.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -76,6 +78,13 @@ class DatasetSpec:
     coordinate_mean: tuple[float, ...] = ()
     coordinate_std: tuple[float, ...] = ()
     has_masks: bool = False
+
+    def measured(self, coordinates: Float[np.ndarray, "*b p"]) -> DatasetSpec:
+        """With the mean and the standard deviation of these coordinates; 1 for one that never changes."""
+        rows = coordinates.reshape(-1, len(self.coordinates)).astype(np.float64)
+        mean, std = rows.mean(0), rows.std(0)
+        std[std == 0] = 1.0
+        return replace(self, coordinate_mean=tuple(mean.tolist()), coordinate_std=tuple(std.tolist()))
 
 
 class Labels(NamedTuple):

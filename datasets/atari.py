@@ -24,7 +24,7 @@ from jaxtyping import UInt8
 from benchmark.contracts import Dataset, Report, Split, Splits
 from benchmark.errors import UserError
 from benchmark.registry import datasets
-from benchmark.types import Array, Batch, Bool, Coordinate, DatasetSpec, Float, Int, Key, Labels
+from benchmark.types import Array, Batch, Bool, DatasetSpec, Float, Int, Key, Labels
 from datasets import atari_store
 from datasets.atari_collect import FRAME_SKIP, HEIGHT, MAX_NO_OPS, WIDTH
 from datasets.atari_labels import entropy, find_game, games
@@ -56,7 +56,6 @@ class AtariSplit(Split):
         """`episodes` holds the frame numbers of each episode of this split."""
         self._game = game
         clips, self.valid = _clips(episodes, clip_length)
-        self.num_frames = sum(map(len, episodes))
         frames = np.concatenate(episodes)
         ahead = np.concatenate([np.arange(len(episode), 0, -1) for episode in episodes])
         order = np.argsort(-ahead, kind="stable")
@@ -203,15 +202,9 @@ class Atari(Dataset):
         return play.ram[:, [positions[i].ram for i in kept]].astype(np.float32)
 
     def _complete_spec(self, train: Play, kept: list[int]) -> DatasetSpec:
-        coordinates, spec = self._coordinates(train, kept).astype(np.float64), self.spec()
-        std = coordinates.std(0)
-        names: tuple[Coordinate, ...] = tuple(spec.coordinates[i] for i in kept)
-        return replace(
-            spec,
-            coordinates=names,
-            coordinate_mean=tuple(coordinates.mean(0).tolist()),
-            coordinate_std=tuple(np.where(std > 0, std, 1.0).tolist()),
-        )
+        spec = self.spec()
+        known = replace(spec, coordinates=tuple(spec.coordinates[i] for i in kept))
+        return known.measured(self._coordinates(train, kept))
 
     def _shared(self, collection: Collection, play: Play, kept: list[int]) -> dict[str, np.ndarray]:
         return {

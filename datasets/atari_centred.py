@@ -34,7 +34,7 @@ class CentredSplit(Split):
     """Another split, its frames centred. `data`: the other's as `split`, `mean` [h, w, 3] and `std`, one number."""
 
     def __init__(self, split: Split, mean: Float[np.ndarray, "h w 3"], std: float) -> None:
-        self._split, self.num_frames, self.valid = split, split.num_frames, split.valid
+        self._split, self.valid = split, split.valid
         self.data = {"split": split.data, "mean": mean.astype(np.float32), "std": np.float32(std)}
 
     def sample(self, data: Data, key: Key, batch_size: int, window: int) -> Batch:

@@ -13,7 +13,7 @@ in a split before it is not scored: with the defaults about 2 test frames in 100
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -25,8 +25,9 @@ from jaxtyping import UInt8
 
 from benchmark.contracts import Dataset, Report, Splits
 from benchmark.registry import datasets
-from benchmark.types import Batch, Bool, Coordinate, DatasetSpec, Labels
-from datasets.episodes import Episodes, fingerprint
+from benchmark.types import Array, Batch, Bool, Coordinate, DatasetSpec, Float, Int, Labels
+from datasets.episodes import Episodes
+from datasets.fingerprint import fingerprint
 from datasets.sprites import GRID, SIZE, Sprites, blocks, draw, shapes
 
 OBJECTS = 5
@@ -97,10 +98,11 @@ class BlockPushing(Dataset):
         facts = {
             "sha256": fingerprint(*made.values()),
             "episodes": {name: len(pushes.actions) for name, pushes in made.items()},
-            "n_test": test.num_frames,
-            "seen_test_frames": int(test.valid.size - test.num_frames),
+            "n_test": int(test.valid.sum()),
+            "seen_test_frames": int((~test.valid).sum()),
         }
-        return Splits(_measured(spec, made["train"].cells), train, probe, val, test, facts)
+        learned_from = columns_and_rows(jnp.asarray(made["train"].cells, jnp.int32))
+        return Splits(spec.measured(np.asarray(learned_from)), train, probe, val, test, facts)
 
     def episodes(self, split: str) -> Pushes:
         """All episodes of a split, placements and actions drawn uniformly; the last action leads out of the episode."""
@@ -132,10 +134,14 @@ def batch(sprites: Sprites, pushes: Pushes) -> Batch:
     """Frames, actions and all labels of windows of an episode."""
     cells = pushes.cells.astype(jnp.int32)
     frames, masks = draw(sprites, cells)
-    coordinates = jnp.stack([cells % GRID, cells // GRID], -1).astype(jnp.float32)
     visible = (masks[..., None] == jnp.arange(1, OBJECTS + 1)).any((-3, -2))
-    labels = Labels(coordinates.reshape(*cells.shape[:-1], 2 * OBJECTS), masks, visible)
-    return Batch(frames, pushes.actions.astype(jnp.int32), labels)
+    return Batch(frames, pushes.actions.astype(jnp.int32), Labels(columns_and_rows(cells), masks, visible))
+
+
+def columns_and_rows(cells: Int[Array, "*b o"]) -> Float[Array, "*b p"]:
+    """Column and row of object 0, of object 1, ..."""
+    both = jnp.stack([cells % GRID, cells // GRID], -1)
+    return both.reshape(*cells.shape[:-1], 2 * OBJECTS).astype(jnp.float32)
 
 
 def unseen(cells: dict[str, UInt8[np.ndarray, "_ _ o"]]) -> dict[str, Bool[np.ndarray, "i t"]]:
@@ -152,10 +158,3 @@ def _numbered(cells: UInt8[np.ndarray, "*b o"]) -> Any:
     """One number a placement of all objects."""
     digits = np.array([prod([GRID**2] * j) for j in range(cells.shape[-1])])
     return cells.astype(np.int64) @ digits
-
-
-def _measured(spec: DatasetSpec, cells: UInt8[np.ndarray, "i t o"]) -> DatasetSpec:
-    """The spec with mean and standard deviation of every column and row over the training frames."""
-    places = np.stack([cells % GRID, cells // GRID], -1).reshape(-1, 2 * OBJECTS).astype(np.float64)
-    mean, std = places.mean(0).tolist(), places.std(0).tolist()
-    return replace(spec, coordinate_mean=tuple(mean), coordinate_std=tuple(std))

@@ -28,7 +28,8 @@ from benchmark.registry import datasets
 from benchmark.types import Array, DatasetSpec, Float, Key
 from datasets.billiards import BOX, scatter, trajectory
 from datasets.clips import Clips
-from datasets.video import BLACK, Video, coordinate_names, fingerprint, hues, measured, split
+from datasets.fingerprint import fingerprint
+from datasets.video import BLACK, Video, coordinate_names, hues, split
 
 
 @datasets.register("bouncing_balls")
@@ -81,8 +82,8 @@ class BouncingBalls(Dataset):
             "sha256": fingerprint(train, val, test),
             "clips": {"train": self.train_size, "val": self.val_size, "test": self.test_size},
         }
-        clips = Clips(train)
-        return Splits(measured(self.spec(), train), clips, clips, Clips(val), Clips(test), facts)
+        spec, clips = self.spec().measured(np.asarray(train.coordinates)), Clips(train)
+        return Splits(spec, clips, clips, Clips(val), Clips(test), facts)
 
     def videos(self, count: int) -> Video:
         """So many sequences; a larger count adds to a smaller one. In float64: all machines draw the same pixels."""

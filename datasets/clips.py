@@ -16,7 +16,6 @@ class Clips(Split):
     def __init__(self, video: Video) -> None:
         self.data = video
         self.valid = np.ones(video.masks.shape[:2], bool)
-        self.num_frames = self.valid.size
 
     def sample(self, data: Data, key: Key, batch_size: int, window: int) -> Batch:
         which, when = jax.random.split(key)
@@ -37,7 +36,6 @@ class Stream(Split):
         self.make, self.key = jax.vmap(make), key
         self.data = ()
         self.valid = np.ones((size, length), bool)
-        self.num_frames = self.valid.size
 
     def sample(self, data: Data, key: Key, batch_size: int, window: int) -> Batch:
         which, when = jax.random.split(key)

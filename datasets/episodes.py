@@ -1,6 +1,5 @@
 """Splits of worlds that are kept as states and drawn inside the compiled step: a few bytes a frame."""
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +23,6 @@ class Episodes(Split):
         self.data, self.draw = states, draw
         shape = jax.tree.leaves(states)[0].shape[:2]
         self.valid = np.ones(shape, bool) if valid is None else valid
-        self.num_frames = int(self.valid.sum())
 
     def sample(self, data: Data, key: Key, batch_size: int, window: int) -> Batch:
         episodes, length = jax.tree.leaves(data)[0].shape[:2]
@@ -36,11 +34,3 @@ class Episodes(Split):
 
     def read(self, data: Data, clips: Int[Array, " b"]) -> Batch:
         return self.draw(jax.tree.map(lambda array: jnp.asarray(array)[clips], data))
-
-
-def fingerprint(*states: States) -> str:
-    """SHA-256 of all arrays, to tell whether two machines made the same data."""
-    total = hashlib.sha256()
-    for array in jax.tree.leaves(states):
-        total.update(np.ascontiguousarray(array).tobytes())
-    return total.hexdigest()

@@ -27,8 +27,9 @@ from benchmark.errors import UserError
 from benchmark.registry import datasets
 from benchmark.types import Array, DatasetSpec, Float, Int, Key
 from datasets.clips import Clips, Stream, clip_keys
+from datasets.fingerprint import fingerprint
 from datasets.grid_walks import PARTS, Part, draw_start, walk
-from datasets.video import BLACK, Video, coordinate_names, fingerprint, hues, measured, split
+from datasets.video import BLACK, Video, coordinate_names, hues, split
 
 
 @datasets.register("gridworld")
@@ -85,7 +86,8 @@ class GridWorld(Dataset):
             "clips": {"probe": self.probe_size, "val": self.val_size, "test": self.test_size},
             "training": "sequences are made as they are asked for; none of them is in val or test",
         }
-        return Splits(measured(self.spec(), probe), train, Clips(probe), Clips(val), Clips(test), facts)
+        spec = self.spec().measured(np.asarray(probe.coordinates))
+        return Splits(spec, train, Clips(probe), Clips(val), Clips(test), facts)
 
     def _key(self, part: str) -> Key:
         return jax.random.fold_in(jax.random.key(self.seed), list(PARTS).index(part))

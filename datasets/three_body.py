@@ -16,7 +16,7 @@ predict from one.
 the probes and 800 for the test. All are drawn from one stream, so that no two are alike.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from math import sqrt
@@ -29,7 +29,8 @@ from jaxtyping import Int16, UInt8
 from benchmark.contracts import Dataset, Report, Splits
 from benchmark.registry import datasets
 from benchmark.types import Array, Batch, Bool, DatasetSpec, Float, Int, Labels
-from datasets.episodes import Episodes, fingerprint
+from datasets.episodes import Episodes
+from datasets.fingerprint import fingerprint
 from datasets.video import coordinate_names, hues
 
 BODIES = 3
@@ -81,9 +82,7 @@ class ThreeBody(Dataset):
             "clips": {"train": self.train_size, "val": self.val_size, "test": self.test_size},
         }
         places = pairs[: self.train_size, :, 1].reshape(-1, 2 * BODIES) / FINE
-        mean, std = tuple(places.mean(0).tolist()), tuple(places.std(0).tolist())
-        spec = replace(self.spec(), coordinate_mean=mean, coordinate_std=std)
-        return Splits(spec, train, train, val, test, facts)
+        return Splits(self.spec().measured(places), train, train, val, test, facts)
 
     def pairs(self, count: int) -> Int16[np.ndarray, "i t 2 o 2"]:
         """Places before and in every observation of so many sequences, in 64ths of a pixel."""

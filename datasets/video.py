@@ -1,7 +1,5 @@
 """A synthetic video, kept as masks and painted inside the compiled step: one byte a pixel instead of twelve."""
 
-import hashlib
-from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -11,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from benchmark.contracts import check_window
-from benchmark.types import Array, Batch, Coordinate, DatasetSpec, Float, Key, Labels
+from benchmark.types import Array, Batch, Coordinate, Float, Key, Labels
 
 BLACK = np.full((1, 3), -1.0, np.float32)
 """The background, in the range [-1, 1] of all synthetic frames."""
@@ -65,19 +63,3 @@ def hues(count: int, seed: int) -> Float[np.ndarray, "count 3"]:
 def coordinate_names(num_objects: int) -> tuple[Coordinate, ...]:
     """The columns of `Video.coordinates`."""
     return tuple(Coordinate(f"object_{j}_{axis}", j, axis, pixel=(1, 0)) for j in range(num_objects) for axis in "xy")
-
-
-def measured(spec: DatasetSpec, video: Video) -> DatasetSpec:
-    """The spec with mean and standard deviation of every coordinate over these training frames."""
-    coordinates = np.asarray(video.coordinates, np.float64).reshape(-1, len(spec.coordinates))
-    mean, std = coordinates.mean(0).tolist(), coordinates.std(0).tolist()
-    return replace(spec, coordinate_mean=tuple(mean), coordinate_std=tuple(std))
-
-
-def fingerprint(*videos: Video) -> str:
-    """SHA-256 of all arrays, to tell whether two machines made the same data."""
-    total = hashlib.sha256()
-    for video in videos:
-        for array in video:
-            total.update(np.ascontiguousarray(array).tobytes())
-    return total.hexdigest()

@@ -7,6 +7,7 @@ from benchmark.command import report_context
 from benchmark.machine import ROOT
 from benchmark.plugins import load_plugins
 from benchmark.report import tables
+from benchmark.report.tidy import METRICS
 
 PUBLISHED = ROOT / "results" / "published"
 
@@ -24,6 +25,12 @@ def test_published_records_are_whole_and_none_is_of_the_smoke_budget(folder):
     found, damaged = records.read_all(folder)
     assert found and not damaged
     assert all(record.status == "ok" and record.budget != "smoke" for record in found)
+
+
+@pytest.mark.parametrize("folder", [PUBLISHED, VARIATIONS], ids=lambda folder: folder.name)
+def test_every_metric_that_was_measured_has_a_meaning(folder):
+    measured = {row["metric"] for record in records.read_all(folder)[0] for row in record.metrics}
+    assert measured and measured <= set(METRICS)
 
 
 def test_the_published_tables_are_those_of_the_records():

@@ -55,6 +55,7 @@ def test_each_axis_sets_what_has_that_number():
         (["scn", "pong", "--over", "bach=1"], "did you mean 'batch'"),
         (["scn", "pong", "--over", "batch=1,x"], "whole numbers"),
         (["scn", "pong", "--over", "batch=0"], "whole numbers"),
+        (["scn", "pong", "--set", "methods.scn.slotsize=2"], "did you mean 'slot_size'"),
         (["scn", "pong", "--over", "objects=2"], "neither scn nor pong has a number of objects"),
     ],
 )

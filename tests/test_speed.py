@@ -2,12 +2,15 @@
 
 import json
 
+import jax
 import pytest
 
 from benchmark.plan import Item
+from benchmark.program import on_device
 from benchmark.progress import PlainProgress
 from benchmark.runner import Runner
 from benchmark.speed.__main__ import main, parse, wanted_runs
+from benchmark.speed.breakdown import breakdown
 
 # more steps than `Kernel.few`: a shorter run is compiled with less optimisation than the step that is measured
 ARGUMENTS = ["scn", "tiny", "--batch", "4", "--steps", "12", "--set", "datasets.tiny.clips=5"]
@@ -24,6 +27,20 @@ def test_the_measured_step_is_a_runs_own_and_all_its_figures_are_there(tmp_path,
     sizes = ("ms_per_step", "compile_seconds", "flops", "peak_memory_mb", "step_memory_mb")
     assert all(found[name] > 0 for name in sizes)
     assert 0 < found["share_of_peak"] < 2
+
+
+def test_the_decoder_that_is_timed_paints_a_frame_at_least(monkeypatch):
+    painted = []
+
+    def look(function, *arguments, repeats):
+        painted.extend(jax.tree.leaves(part)[0].shape for part in arguments[1:] if len(jax.tree.leaves(part)) == 1)
+        return [1.0]
+
+    monkeypatch.setattr("benchmark.speed.breakdown.timed", look)
+    few = ["--set", "methods.reconstruction-fm.decoded_pixels=100", "--set", "datasets.tiny.clips=5"]
+    (run,) = wanted_runs(parse(["reconstruction-fm", "tiny", "--batch", "2", *few]))
+    breakdown(run, on_device(run.dataset.load(None, print)), 1)
+    assert (1, 2, 16) in painted
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 
+from benchmark.clips import ClipsInMemory
 from benchmark.contracts import Splits
-from benchmark.modules.clips import ClipsInMemory
 from benchmark.types import DatasetSpec, Int, Labels
 
 __all__ = ["ground", "squares"]
@@ -25,10 +25,8 @@ def ground(spec: DatasetSpec, clips: int = CLIPS) -> Splits:
     """Splits of so many clips each, in the shape of that data set; all of its candidate coordinates are labels."""
     spec = _small(spec)
     train, probe, val, test = (squares(spec, seed, clips) for seed in range(4))
-    known = np.asarray(train.data["labels"].coordinates).reshape(-1, len(spec.coordinates))
-    mean, std = known.mean(0).tolist(), known.std(0).tolist()
-    complete = replace(spec, coordinate_mean=tuple(mean), coordinate_std=tuple(std))
-    return Splits(complete, train, probe, val, test, {"protocol": "squares that jump about"})
+    known = np.asarray(train.data["labels"].coordinates)
+    return Splits(spec.measured(known), train, probe, val, test, {"protocol": "squares that jump about"})
 
 
 def _small(spec: DatasetSpec) -> DatasetSpec:

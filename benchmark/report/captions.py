@@ -66,7 +66,7 @@ def _training(scores: Scores) -> str:
     records = [record for record in scores.runs.values() if record.status == "ok"]
     settings = {"training": _distinct(_steps(record) for record in records)}
     settings |= {"data protocol": _distinct(_protocol(record) for record in records)}
-    settings |= {"code": _distinct(_commit(record) for record in records)}
+    settings |= {"code": _distinct(commit_of(record) for record in records)}
     told = [f"{name} {text}" for name, text in settings.items() if text]
     if any("tuned" in record.training for record in records):
         told.insert(0, "learning rates chosen by --tune")
@@ -94,7 +94,7 @@ def _protocol(record: Record) -> str:
     return str(protocol.get("version", "") if isinstance(protocol, dict) else protocol)
 
 
-def _commit(record: Record) -> str:
-    """Twelve digits, and the "+" of a tree with changed files."""
+def commit_of(record: Record) -> str:
+    """Twelve digits, and the "+" of a tree with changed files; empty where it is not known."""
     commit = str(record.provenance.get("commit") or "")
     return commit[:12] + "+" * (len(commit) > 12 and commit.endswith("+"))

@@ -60,9 +60,13 @@ METRICS = {
     "mbo": Meaning("best overlap (IoU) of any mask with an object, mean over objects", "1", "0 to 1"),
     "hits_at_1": Meaning("share of true states to which their own prediction is the nearest", "1", "0 to 1"),
     "mrr": Meaning("mean reciprocal rank of the own prediction by its distance to the true state", "1", "0 to 1"),
+    "hits_at_1_still": Meaning("hits_at_1 of predicting that nothing changes", "1", "0 to 1", ""),
+    "mrr_still": Meaning("mrr of predicting that nothing changes", "1", "0 to 1", ""),
     "embedding_variance": Meaning("variance of the states that are ranked: near 0, ranks mean nothing", "", "", ""),
     "effective_rank": Meaning("exponential of the entropy of the slots' spectrum", "dimensions", "at least 1", ""),
     "slot_correlation": Meaning("mean absolute correlation between slots", "1", "0 to 1", ""),
+    "slot_usage": Meaning("evenness of the slots' shares in the variance: exp of their entropy / k", "1", "0 to 1", ""),
+    "temporal_variance": Meaning("share of the slots' variance that lies within clips", "1", "0 to 1", ""),
 }
 """Metrics by their ids; others, of probes of one's own, are named without a meaning."""
 

@@ -57,9 +57,11 @@ def _update(program: Program) -> Any:
 
 def _decoder(method: Any, graph: Any, params: Any, rest: Any, batch: Any) -> tuple[Any, Any, Any]:
     """The gradient of the method's own decoder on the frames of a step, and its arguments."""
-    b, t, h, w, _ = batch.frames.shape
-    count = min(method.decoded_frames or b * t, method.decoded_pixels // (h * w), b * t)
-    slots = method.encode(nnx.merge(graph, params, rest, copy=True), batch.frames).slots
+    b, t = batch.frames.shape[:2]
+    model = nnx.merge(graph, params, rest, copy=True)
+    pixels = model.decoder.height * model.decoder.width
+    count = max(1, min(method.decoded_frames or b * t, method.decoded_pixels // pixels, b * t))
+    slots = method.encode(model, batch.frames).slots
     slots = slots.reshape(b * t, *slots.shape[2:])[:count]
 
     def decode(params: Any, slots: Any) -> Any:

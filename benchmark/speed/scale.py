@@ -76,9 +76,11 @@ def scale(options: argparse.Namespace) -> int:
     """Carry out one command. Raises UserError for a mistake."""
     from benchmark.command import load_plugins
     from benchmark.report.drawing import save, style
+    from benchmark.speed import __main__ as speed
 
     load_plugins()
     axes = chosen(options)
+    speed.wanted_runs(speed.parse(common(options)))  # a mistake is told before any point is measured
     out = writable(options.out, "the folder for the table", "choose another with --out")
     wanted, points = [(axis, value) for axis, values in axes.items() for value in values], []
     for number, (axis, value) in enumerate(wanted, 1):
@@ -138,11 +140,16 @@ def arguments_for(options: argparse.Namespace, axis: str, value: int) -> list[st
     return [{"batch": "--batch", "seeds": "--seeds-together", "devices": "--devices"}[axis], str(value)]
 
 
+def common(options: argparse.Namespace) -> list[str]:
+    """The command line of `benchmark.speed` that all points share."""
+    given = ["--batch", str(options.batch), "--steps", str(options.steps), "--budget", options.budget]
+    return [options.method, options.dataset, *given, *(part for text in options.set for part in ("--set", text))]
+
+
 def measured(options: argparse.Namespace, axis: str, value: int) -> Point:
     """Run `benchmark.speed` for one point."""
-    given = ["--batch", str(options.batch), "--steps", str(options.steps), "--budget", options.budget]
-    given += [part for text in options.set for part in ("--set", text)] + arguments_for(options, axis, value)
-    command = [sys.executable, "-m", "benchmark.speed", options.method, options.dataset, *given, "--json"]
+    given = [*common(options), *arguments_for(options, axis, value), "--json"]
+    command = [sys.executable, "-m", "benchmark.speed", *given]
     environment = os.environ | {"GLIBC_TUNABLES": ALLOCATOR}
     if axis == "devices":  # counts only where JAX finds no accelerator
         flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={value}"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.records import Record, write_atomically
-from benchmark.report.captions import PLUMBING, listed
+from benchmark.report.captions import PLUMBING, commit_of, listed
 from benchmark.report.collapse import reason
 from benchmark.report.figures import arrays
 from benchmark.report.page.elements import Markup, element, join, script_data, verbatim
@@ -115,7 +115,7 @@ def _summary(runs: Sequence[Record]) -> str:
     collapsed = sum(reason(run) is not None for run in runs)
     counts = [f"{len(runs)} runs", f"{status['failed']} failed"] + [f"{collapsed} collapsed"] * bool(collapsed)
     sizes = {name: len({getattr(run, name) for run in runs}) for name in ("method", "dataset", "seed")}
-    commits = sorted({str(run.provenance.get("commit") or "unknown")[:12] for run in runs})
+    commits = sorted({commit_of(run) or "unknown" for run in runs})
     told = f"{sizes['method']} methods, {sizes['dataset']} data sets, {sizes['seed']} seeds; code {listed(commits)}"
     return f"{', '.join(counts)}: {told}."
 

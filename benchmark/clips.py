@@ -29,7 +29,6 @@ class ClipsInMemory(Split):
         self.data = {"frames": frames, "actions": actions, "labels": labels}
         self.frame_range = frame_range
         self.valid = np.ones(frames.shape[:2], bool) if valid is None else valid
-        self.num_frames = self.valid.size
 
     def sample(self, data: Data, key: Key, batch_size: int, window: int) -> Batch:
         clips, length = data["frames"].shape[:2]
