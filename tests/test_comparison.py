@@ -17,7 +17,7 @@ from benchmark.report.published import published
 from benchmark.report.scores import Context
 from benchmark.report.statistics import holm
 from benchmark.report.table import Cell, Table, signed
-from benchmark.report.tables import build, everything, write_tables
+from benchmark.report.tables import build, everything, write
 
 CONTEXT = Context(floors=frozenset({"random-cnn"}), ceilings=frozenset({"supervised"}))
 PAPER = published("racah2020")["r2"]
@@ -238,7 +238,7 @@ def test_setcons_methods_are_put_in_order_against_its_table():
 
 
 def test_csv_has_groups_marks_and_distances(tmp_path):
-    write_tables(grid({"scn": np.array([[0.6], [0.8]])}, ("pong",)), tmp_path, CONTEXT)
+    write(everything(grid({"scn": np.array([[0.6], [0.8]])}, ("pong",)), CONTEXT), tmp_path)
     with open(tmp_path / "atari-quick" / "table3-r2.csv", newline="") as file:
         (line,) = [each for each in csv.DictReader(file) if (each["row"], each["column"]) == ("pong", "scn")]
     assert float(line["distance"]) == pytest.approx(-0.3)
@@ -251,7 +251,7 @@ def test_tables_aligned_by_siunitx_compile_and_fit_the_page(tmp_path):
     random = np.random.default_rng(0)
     records = grid({method: random.normal(0.2, 0.4, (3, 2)) for method in ("scn", "cswm", "a_b", "supervised")})
     records += [replace(record("gridworld", "setcon", 0, decoded(0.1, 1.2)), notes={"diagnostics": {"collapsed": "x"}})]
-    write_tables(records, tmp_path, CONTEXT, latex.ALIGNED)
+    write(everything(records, CONTEXT), tmp_path, latex.ALIGNED)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all-tables.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     if "siunitx.sty' not found" in done.stdout:

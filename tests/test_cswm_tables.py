@@ -8,7 +8,7 @@ from made import record, row
 
 from benchmark.report.scores import Context
 from benchmark.report.table import Cell, Table
-from benchmark.report.tables import build, write_tables
+from benchmark.report.tables import build, everything, write
 
 CONTEXT = Context(floors=frozenset({"random-cnn"}))
 
@@ -84,7 +84,7 @@ def test_a_suite_of_the_users_own_gets_the_table_without_values_of_the_paper():
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_the_tables_compile_and_fit_the_page(tmp_path):
     runs = [made(m, 0.95, s, d) for m in ("cswm", "setcon") for s in (0, 1) for d in ("shapes", "cubes", "three_body")]
-    write_tables(runs, tmp_path, CONTEXT)
+    write(everything(runs, CONTEXT), tmp_path)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all-tables.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]

@@ -12,7 +12,7 @@ from benchmark.report import latex, markdown
 from benchmark.report.published import published
 from benchmark.report.scores import Context
 from benchmark.report.table import Cell, Table
-from benchmark.report.tables import build, write_tables
+from benchmark.report.tables import build, everything, write
 
 PAPER = published("loewe2020")
 SET = "synthetic-quick"
@@ -201,7 +201,8 @@ def test_all_tables_compile_and_fit_the_page(tmp_path):
         for method in PAPER["gridworld"]
         for seed in (0, 1)
     ]
-    write_tables([*runs, *(coloured(c, k, "setcon") for c in (3, 4, 5, 6) for k in (4, 7))], tmp_path, CONTEXT)
+    records = [*runs, *(coloured(c, k, "setcon") for c in (3, 4, 5, 6) for k in (4, 7))]
+    write(everything(records, CONTEXT), tmp_path)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all-tables.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
@@ -211,9 +212,9 @@ def test_all_tables_compile_and_fit_the_page(tmp_path):
 
 def test_tables_of_records_that_are_gone_are_removed_and_nothing_else(tmp_path):
     runs = [record(dataset, "setcon", rows=decoded(0.1, 0.2)) for dataset in ("gridworld", "my_own")]
-    before, mine = write_tables(runs, tmp_path, CONTEXT), tmp_path / SET / "mine.txt"
+    before, mine = write(everything(runs, CONTEXT), tmp_path), tmp_path / SET / "mine.txt"
     mine.write_text("")
-    after = write_tables(runs[1:], tmp_path, CONTEXT)
+    after = write(everything(runs[1:], CONTEXT), tmp_path)
     assert {path.stem for path in before} - {path.stem for path in after} == {"table1-gridworld", "headline"}
     assert set((tmp_path / SET).iterdir()) == {*after, mine} - {tmp_path / "all-tables.tex"}
     assert not [*(tmp_path / "headline-quick").iterdir()]

@@ -16,7 +16,7 @@ from benchmark.report.scores import Context, Entrant, Scores
 from benchmark.report.statistics import Summary
 from benchmark.report.table import Cell, Column, Row, Table, number, strongest
 from benchmark.report.table import csv as as_csv
-from benchmark.report.tables import as_markdown, build, write_tables
+from benchmark.report.tables import build, everything, in_markdown, write
 
 GAMES = tuple(published("racah2020")["r2"])
 CONTEXT = Context(
@@ -270,12 +270,14 @@ def hostile() -> list[Record]:
 def test_the_same_records_in_any_order_give_the_same_bytes(tmp_path):
     records = hostile()
     first = {
-        path.relative_to(tmp_path / "a"): path.read_bytes() for path in write_tables(records, tmp_path / "a", CONTEXT)
+        path.relative_to(tmp_path / "a"): path.read_bytes()
+        for path in write(everything(records, CONTEXT), tmp_path / "a")
     }
     random.Random(0).shuffle(records)
     slower = [replace(r, timing={"total": 99.0}) for r in records]
     second = {
-        path.relative_to(tmp_path / "b"): path.read_bytes() for path in write_tables(slower, tmp_path / "b", CONTEXT)
+        path.relative_to(tmp_path / "b"): path.read_bytes()
+        for path in write(everything(slower, CONTEXT), tmp_path / "b")
     }
     assert first == second
     assert Path("atari-quick/table3-r2.tex") in first
@@ -283,7 +285,7 @@ def test_the_same_records_in_any_order_give_the_same_bytes(tmp_path):
 
 def test_csv_holds_unrounded_numbers_and_blanks(tmp_path):
     records = [record("pong", "scn", seed, r2=value) for seed, value in enumerate((1 / 3, 2 / 3))]
-    write_tables(records, tmp_path, CONTEXT)
+    write(everything(records, CONTEXT), tmp_path)
     with open(tmp_path / SET / "table3-r2.csv", newline="") as file:
         rows = {(row["row"], row["column"]): row for row in csv.DictReader(file)}
     found = rows["pong", "scn"]
@@ -336,7 +338,7 @@ def test_latex_escapes_every_special_sign():
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_all_tables_compile_and_fit_the_page(tmp_path):
-    write_tables(hostile(), tmp_path, CONTEXT)
+    write(everything(hostile(), CONTEXT), tmp_path)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all-tables.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
@@ -345,12 +347,12 @@ def test_all_tables_compile_and_fit_the_page(tmp_path):
 
 
 def test_no_records_give_no_tables_but_a_document(tmp_path):
-    assert write_tables([], tmp_path) == [tmp_path / "all-tables.tex"]
-    assert as_markdown([]) == ""
+    assert write(everything([], CONTEXT), tmp_path) == [tmp_path / "all-tables.tex"]
+    assert in_markdown(everything([], CONTEXT)) == ""
 
 
 def test_the_terminal_gets_every_table():
-    text = as_markdown([record("pong", "scn", r2=0.5, r2_ridge=0.6)], CONTEXT)
+    text = in_markdown(everything([record("pong", "scn", r2=0.5, r2_ridge=0.6)], CONTEXT))
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         "## headline-quick: headline",
         "## atari-quick: table1-structure",

@@ -23,9 +23,7 @@ from benchmark.report.leftovers import remove_others
 from benchmark.report.scores import Context, Scores
 from benchmark.report.table import Table, csv
 
-__all__ = ["Context", "as_markdown", "build", "everything", "in_markdown", "write", "write_tables"]
-
-BARE = Context()
+__all__ = ["Context", "build", "everything", "in_markdown", "write"]
 
 Maker = Callable[[Scores], list[Table]]
 
@@ -55,13 +53,6 @@ def everything(records: Sequence[Record], context: Context) -> dict[str, list[Ta
     return headlines | build(records, context)
 
 
-def write_tables(
-    records: Sequence[Record], out: Path, context: Context = BARE, form: latex.Form = latex.PLAIN
-) -> list[Path]:
-    """`write` every table of these records."""
-    return write(everything(records, context), out, form)
-
-
 def write(sets: Mapping[str, list[Table]], out: Path, form: latex.Form = latex.PLAIN) -> list[Path]:
     """Write tables into `out`, one folder a (suite, budget), and `all-tables.tex`, which compiles by itself.
 
@@ -76,11 +67,6 @@ def write(sets: Mapping[str, list[Table]], out: Path, form: latex.Form = latex.P
         remove_others(out / folder, written, (".tex", ".md", ".csv"))
     inputs = [f"{folder}/{table.name}" for folder, tables in sets.items() for table in tables]
     return [*written, _write(out / "all-tables.tex", latex.document(inputs, form))]
-
-
-def as_markdown(records: Sequence[Record], context: Context = BARE) -> str:
-    """All tables of these records in one text."""
-    return in_markdown(everything(records, context))
 
 
 def in_markdown(sets: Mapping[str, list[Table]]) -> str:
