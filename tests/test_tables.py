@@ -116,6 +116,7 @@ def test_methods_that_the_paper_lacks_stand_between_its_own_and_the_ceiling():
     titles = [column.title for column in table.columns]
     assert titles == ["random-cnn (floor)", "scn", "cswm", "brand-new", "supervised (ceiling)"]
     assert cell(table, "pong", "brand-new").paper is None
+    assert [column.paper for column in table.columns] == [True, True, True, False, True]
     assert cell(table, "pong", "cswm") == Cell(None, 0.82)
 
 

@@ -13,7 +13,7 @@ from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import Summary, holm, paired
 from benchmark.report.table import Cell, Column, Row, Table, strongest
 
-__all__ = ["Measure", "Published", "by_method", "cells", "scaled", "with_distance"]
+__all__ = ["Measure", "Published", "beside_the_papers", "by_method", "cells", "scaled"]
 
 Published = Mapping[str, float]
 """A paper's values by method."""
@@ -92,13 +92,16 @@ def by_method(
     )
     heads = tuple(measure.column for measure in measures)
     below = notes(scores, entrants, [cell for row in rows for cell in row.cells], bold)
-    return with_distance(Table(name, caption(lead, scores), "method", heads, rows, len(scores.seeds), below))
+    return beside_the_papers(Table(name, caption(lead, scores), "method", heads, rows, len(scores.seeds), below))
 
 
-def with_distance(table: Table) -> Table:
-    """The distance from the paper's value in every column where a cell has one."""
-    found = [any(row.cells[i].distance is not None for row in table.rows) for i in range(len(table.columns))]
-    heads = [replace(column, distance=column.paper and far) for column, far in zip(table.columns, found, strict=True)]
+def beside_the_papers(table: Table) -> Table:
+    """Papers' values, and the distance from them, stand in those columns alone in which a cell has one."""
+    heads = []
+    for i, column in enumerate(table.columns):
+        found = [row.cells[i] for row in table.rows] if column.paper else []
+        theirs, far = any(c.paper is not None for c in found), any(c.distance is not None for c in found)
+        heads.append(replace(column, paper=theirs, distance=far))
     return replace(table, columns=tuple(heads))
 
 

@@ -8,7 +8,7 @@ from statistics import fmean
 from benchmark.records import Record
 from benchmark.report.agreement_tables import scn as agreement
 from benchmark.report.captions import caption, listed, notes
-from benchmark.report.comparison import Measure, Published, by_method, cells, with_distance
+from benchmark.report.comparison import Measure, Published, beside_the_papers, by_method, cells
 from benchmark.report.published import published
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.table import Cell, Column, Row, Table
@@ -117,7 +117,7 @@ def _by_dataset(
     mean = Row(f"mean of {len(rows)}", row(scores.datasets, paper.get("", {})), summary=True)
     below = tuple(f"{sign} {text}" for sign, (_, text) in MARKS.items() if any(sign in mark for mark in marks.values()))
     below = (*notes(scores, entrants, [cell for each in (*rows, mean) for cell in each.cells]), *below)
-    return with_distance(
+    return beside_the_papers(
         Table(name, caption(lead, scores), "data set", columns, (*rows, mean), len(scores.seeds), below)
     )
 
