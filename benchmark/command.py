@@ -29,6 +29,8 @@ from benchmark.registry import methods, probes
 if TYPE_CHECKING:
     from benchmark.report.scores import Context
 
+MOST = 10_000
+"""Of anything that is counted on the command line."""
 TUNING = "tuning"
 """Where, in the output folder, the runs lie that choose learning rates."""
 
@@ -84,6 +86,8 @@ def _folder(text: str) -> Path:
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    if int(text) > MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {MOST}, the most that can be asked for")
     return int(text)
 
 

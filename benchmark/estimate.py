@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmark.machine import threads
 from benchmark.plan import Item, Run
+from benchmark.plugins import answering
 from benchmark.records import Record, write_atomically
 
 SECONDS_PER_VALUE = {"nature_cnn": 5e-8, "pixelwise": 8e-7}
@@ -43,7 +44,9 @@ class Estimate:
     @property
     def total(self) -> float:
         """Seconds of the whole plan."""
-        return sum(self.runs.values()) / self.lanes + self.collecting
+        at_once = max(1, min(self.lanes, len(self.runs)))
+        longest = max(self.runs.values(), default=0.0)
+        return max(longest, sum(self.runs.values()) / at_once) + self.collecting
 
 
 class Timings:
@@ -127,5 +130,6 @@ def estimate(items: Iterable[Item], cache: Path, lanes: int = 1) -> Estimate:
         times[item.run.path] = seconds
         measured += known
     sources = {item.run.dataset_name: item.run.dataset for item in to_do}
-    steps = sum(dataset.missing(cache)[1] for dataset in sources.values())
+    with answering("a data set that was asked what is missing"):
+        steps = sum(dataset.missing(cache)[1] for dataset in sources.values())
     return Estimate(times, steps / (COLLECT_RATE * threads()), measured, cores, lanes)

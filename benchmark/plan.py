@@ -14,6 +14,7 @@ from benchmark.configure import Configuration
 from benchmark.contracts import Dataset, Method, Probe
 from benchmark.errors import UserError
 from benchmark.joint import Joint, joint
+from benchmark.plugins import answering
 from benchmark.records import Record
 from benchmark.registry import configuration
 from benchmark.suites import Training
@@ -166,13 +167,19 @@ def united(grid: Iterable[Run]) -> list[Run]:
 
 
 def plan(grid: Iterable[Run], out: Path, cache: Path, *, retry_failed: bool, reprobe: bool) -> list[Item]:
-    """What exists of each run and what is to be done."""
-    return [_item(run, out, cache, retry_failed, reprobe) for run in grid]
+    """What exists of each run and what is to be done. Raises UserError where a method, data set or probe cannot say."""
+    items = []
+    for run in grid:
+        with answering(f"{run.method_name} on {run.dataset_name}, of which `python -m benchmark.check` tells more"):
+            items.append(_item(run, out, cache, retry_failed, reprobe))
+    return items
 
 
 def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -> Item:
     if reason := run.method.supports(run.dataset.spec()) or _without_probes(run):
         return Item(run, "skipped", reason)
+    if (window := run.trained.window(run.dataset.spec())) < 1:
+        raise UserError(f"{run.method_name} on {run.dataset_name}: window gave {window}; it must be at least 1")
     path = out / run.path
     if not path.exists():
         return Item(run, "new")

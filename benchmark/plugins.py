@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmark.errors import UserError
 from benchmark.registry import datasets, methods, probes
 
-__all__ = ["load_plugins", "place"]
+__all__ = ["answering", "load_plugins", "place", "raised"]
 
 REMEDY = "give the path of a Python file, or a module that can be imported"
 
@@ -118,6 +118,23 @@ def _mistakes_named(told: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{told}: {place(error)}: {type(error).__name__}: {reason}") from None
+
+
+@contextmanager
+def answering(what: str) -> Iterator[None]:
+    """Turns whatever a plug-in raises when it is asked something outside a run into a UserError that names the line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{what}: {raised(error)}") from None
+
+
+def raised(error: BaseException) -> str:
+    """What a plug-in raised, and where, in one line."""
+    reason = str(error).strip().partition("\n")[0]
+    return f"it raises {type(error).__name__}: {reason} ({place(error)})"
 
 
 def place(error: BaseException) -> str:

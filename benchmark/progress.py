@@ -42,7 +42,8 @@ class Remaining:
     """
 
     def __init__(self, estimates: Mapping[Path, float], lanes: int = 1) -> None:
-        self.left, self.total, self.done, self.lanes = dict(estimates), len(estimates), 0, lanes
+        self.left, self.total, self.done = dict(estimates), len(estimates), 0
+        self._at_once = max(1, min(lanes, self.total))
         self._estimated, self._began = 0.0, time.monotonic()
 
     def finish(self, path: Path) -> None:
@@ -54,7 +55,7 @@ class Remaining:
     def seconds(self) -> float:
         """Seconds until the grid is done."""
         spent = time.monotonic() - self._began
-        pace = spent / self._estimated if self._estimated else 1.0 / self.lanes
+        pace = spent / self._estimated if self._estimated else 1.0 / self._at_once
         return pace * sum(self.left.values())
 
 
@@ -128,7 +129,7 @@ class PlainLane:
 
     def run_finished(self, record: Record) -> None:
         self.remaining.finish(record.path)
-        end = f"loss {record.curve[-1][1]:.4g}" if record.curve else record.reason or "not trained"
+        end = record.reason or (f"loss {record.curve[-1][1]:.4g}" if record.curve else "not trained")
         name = f"{record.dataset}, {record.method}, seed {record.seed}"
         took = f"took {duration(time.monotonic() - self._pace.began)}" if name == self._name else "done elsewhere"
         left = duration(self.remaining.seconds())

@@ -34,6 +34,7 @@ def command(out: Path, *arguments: str) -> int:
         (["--datasets", "pongg"], "unknown data set 'pongg'; did you mean 'pong'?"),
         (["--budget", "quik"], "did you mean 'quick'?"),
         (["--seeds", "0"], "--seeds: '0' is not a whole number of at least 1"),
+        (["--seeds", "99999999999999999"], "is more than 10000"),
         (["--seeds", "-2"], "--seeds"),
         (["--seeds", "many"], "'many'"),
         (

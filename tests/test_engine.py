@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +14,10 @@ from benchmark import parameters, plan, records
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.contracts import Method
 from benchmark.errors import UserError
-from benchmark.estimate import OVERHEAD, SECONDS_PER_PIXEL_LEARNED, Timings, estimate
+from benchmark.estimate import OVERHEAD, SECONDS_PER_PIXEL_LEARNED, Estimate, Timings, estimate
 from benchmark.freeze import Encoder, reader
 from benchmark.machine import threads
-from benchmark.outcomes import failed
+from benchmark.outcomes import blank, failed
 from benchmark.program import make_program, on_device
 from benchmark.progress import PlainProgress, Remaining, duration
 from benchmark.records import Record
@@ -318,3 +319,18 @@ def test_a_class_that_is_no_method_or_no_frozen_dataclass_is_refused(registry):
     Plain.__dataclass_params__ = type("P", (), {"frozen": False})()
     with pytest.raises(UserError, match="frozen=True"):
         registry.register("plain")(Plain)
+
+
+def test_an_estimate_is_no_shorter_than_its_longest_run_and_shared_among_no_more_than_the_runs():
+    runs = {Path("a"): 60.0, Path("b"): 60.0, Path("c"): 300.0}
+    assert Estimate(runs, 10.0, 0, 1, lanes=2).total == 310
+    assert Estimate({Path("a"): 60.0}, 0.0, 0, 1, lanes=8).total == 60
+    assert Estimate(dict.fromkeys(map(Path, "abcd"), 60.0), 0.0, 0, 1, lanes=2).total == 120
+    assert Remaining({Path("a"): 60.0}, lanes=8).seconds() == 60
+    assert Estimate({}, 0.0, 0, 1).total == 0
+
+
+def test_the_line_of_a_run_that_failed_after_training_says_why(capsys, run):
+    failure = replace(failed(blank(run), ValueError("slots of a wrong shape")), curve=[[1.0, 0.5]])
+    PlainProgress({}).lane().run_finished(failure)
+    assert "failed, ValueError: slots of a wrong shape" in capsys.readouterr().out

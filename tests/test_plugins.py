@@ -159,3 +159,35 @@ def test_what_a_plugin_brings_is_run_and_the_report_does_without_it(write, tmp_p
     monkeypatch.delitem(probes._entries, "my-probe")
     assert main(["--report-only", *out]) == 0
     assert "my-method" in capsys.readouterr().out
+
+
+UNANSWERING = [
+    ("    def supports(self):\n        return None", "supports() takes 1 positional argument"),
+    ("    def supports(self, spec):\n        return {}['reason']", "KeyError: 'reason' (PATH, line 11)"),
+    ("    def window(self):\n        return 2", "window() takes 1 positional argument"),
+    ("    def window(self, spec):\n        return 0", "window gave 0; it must be at least 1"),
+    ("    def window(self, spec):\n        return 'three'", "TypeError"),
+]
+
+
+@pytest.mark.parametrize(("body", "message"), UNANSWERING)
+@pytest.mark.parametrize("options", [["--dry-run"], []])
+def test_a_method_that_cannot_answer_before_it_runs_is_one_line(write, tmp_path, capsys, body, message, options):
+    path = write(
+        CLASS.format(
+            body=f"@methods.register('mine')\n@dataclass(frozen=True, kw_only=True)\nclass Mine(scn):\n{body}\n"
+        )
+    )
+    where = ["--suite", "atari", "--datasets", "tiny", "--budget", "smoke", "--out", str(tmp_path / "out")]
+    assert main(["--plugin", str(path), "--methods", "mine", *where, *options]) == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and "mine on tiny" in shown and message.replace("PATH", str(path)) in shown
+
+
+def test_a_data_set_that_cannot_say_what_is_missing_is_one_line(write, tmp_path, capsys):
+    body = "from benchmark.registry import datasets\ntiny = datasets.entry('tiny')[0]\n"
+    body += "@datasets.register('mine')\n@dataclass(frozen=True, kw_only=True)\n"
+    path = write(CLASS.format(body=f"{body}class Mine(tiny):\n    def missing(self, cache):\n        return 3\n"))
+    where = ["--suite", "atari", "--datasets", "mine", "--budget", "smoke", "--out", str(tmp_path / "out")]
+    assert main(["--plugin", str(path), "--methods", "scn", *where, "--dry-run"]) == 2
+    assert "asked what is missing: it raises TypeError" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from benchmark.configure import Configuration, select
 from benchmark.contracts import Method, Probe
 from benchmark.errors import UserError, unknown
 from benchmark.machine import cache_folder, set_up_jax
-from benchmark.plugins import load_plugins
+from benchmark.plugins import answering, load_plugins
 from benchmark.program import on_device
 from benchmark.registry import Registry, datasets, methods, probes, source
 from benchmark.suites import SUITES
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         load_plugins(options.plugin)
         set_up_jax(cache_folder())
-        wrong = [_tell(*asked) for asked in asked_of(options.name, options.datasets)]
+        with answering(repr(options.name)):
+            wrong = [_tell(*asked) for asked in asked_of(options.name, options.datasets)]
     except UserError as error:
         print(f"benchmark.check: {error}", file=sys.stderr)
         return 2

@@ -70,6 +70,9 @@ def load_completes_the_spec_and_changes_nothing_else(source: Source) -> str | No
 def the_spec_fits_together(source: Source) -> str | None:
     spec = source.spec
     names = [c.name for c in spec.coordinates]
+    for field in ("num_slots", "clip_length", "training_window"):
+        if type(count := getattr(spec, field)) is not int or count < 1:
+            return f"{field} is {count!r}; expected a whole number of at least 1"
     if spec.backbone not in BACKBONES:
         return f"backbone {spec.backbone!r}; expected one of {', '.join(BACKBONES)}"
     if len(set(names)) < len(names):

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from benchmark.plugins import place
+from benchmark.plugins import raised
 from benchmark.records import digest
 from benchmark.registry import configuration
 
@@ -50,8 +50,7 @@ def _answer(check: Check, subject: Any) -> str | None:
     try:
         return check(subject)
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
-        return f"it raises {type(error).__name__}: {reason} ({place(error)})"
+        return raised(error)
 
 
 def settings_are_plain_values(plugin: Any) -> str | None:

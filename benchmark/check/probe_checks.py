@@ -99,8 +99,9 @@ def each_metric_has_one_value(question: Question) -> str | None:
 
 
 def notes_and_arrays_can_be_kept(question: Question) -> str | None:
+    notes = question.answer.notes
     try:
-        digest(question.answer.notes)
+        digest(notes)
     except (TypeError, ValueError) as error:
         return f"notes hold what is no JSON value ({error}); expected numbers, texts, booleans, None, lists and dicts"
     strange = [name for name, array in question.answer.arrays.items() if not isinstance(array, np.ndarray)]

@@ -65,6 +65,7 @@ def speed(options: argparse.Namespace) -> None:
 def wanted_runs(options: argparse.Namespace) -> list[Any]:
     """A run a seed, on the data set as its suite's budget has it. Raises UserError for an unknown name or value."""
     from benchmark import plan
+    from benchmark.command import check_used
     from benchmark.configure import Configuration, parse_overrides
     from benchmark.errors import UserError
     from benchmark.registry import datasets, methods
@@ -78,8 +79,11 @@ def wanted_runs(options: argparse.Namespace) -> list[Any]:
         raise UserError("--seeds trains one after the other, --seeds-together all at once; leave one of them out")
     methods.entry(options.method), datasets.entry(options.dataset)  # raise for a name that is not known
     suite = next((name for name, suite in SUITES.items() if options.dataset in suite.datasets), next(iter(SUITES)))
-    wanted = Configuration(suite, options.budget, tuple(parse_overrides(options.set)))
+    overrides = tuple(parse_overrides(options.set))
+    wanted = Configuration(suite, options.budget, overrides)
     runs = plan.runs(wanted, [options.method], [options.dataset], max(options.seeds, options.seeds_together))
+    for override in overrides:
+        check_used(override, runs)
     method, spec = runs[0].method, runs[0].dataset.spec()
     if reason := method.supports(spec) or (None if method.trains else "it does not train"):
         raise UserError(f"{options.method} cannot be timed on {options.dataset}: {reason}")
