@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, reason
 from benchmark.plan import Run
 from benchmark.progress import Progress
 from benchmark.records import Record
@@ -59,7 +60,10 @@ def heard(progress: Progress, out: Path, log: str | None) -> Progress:
 
 
 class Live:
-    """Tells a display what it is told, and a log the losses of every run and its metrics at the end."""
+    """Tells a display what it is told, and a log the losses of every run and its metrics at the end.
+
+    Whatever goes wrong with the log is said once, and the run goes on without it.
+    """
 
     def __init__(self, display: Progress, out: Path, opened: Open) -> None:
         self.display, self.out, self._open = display, out, opened
@@ -71,22 +75,34 @@ class Live:
 
     def run_started(self, run: Run) -> None:
         self.display.run_started(run)
-        self._send, self._close = self._open(self.out, run)
+        with self._forgiven():
+            self._close()  # of a run that was lost to another process
+            self._send, self._close = self._open(self.out, run)
 
     def step(self, done: int, loss: float) -> None:
         self.display.step(done, loss)
-        if self._send:
-            self._send({"loss": loss}, done)
+        with self._forgiven():
+            if self._send:
+                self._send({"loss": loss}, done)
 
     def stage(self, name: str) -> None:
         self.display.stage(name)
 
     def run_finished(self, record: Record) -> None:
         self.display.run_finished(record)
-        if self._send:
-            self._send(_metrics(record), record.training.get("steps", 0))
-        self._close()
+        with self._forgiven():
+            if self._send:
+                self._send(_metrics(record), record.training.get("steps", 0))
+            self._close()
         self._send, self._close = None, lambda: None
+
+    @contextmanager
+    def _forgiven(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._send, self._close = None, lambda: None
+            self.display.note(f"no log of this run from here on: {reason(error)}")
 
 
 def _metrics(record: Record) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -110,7 +111,8 @@ class PlainLane:
         self._pace, self._spoke, self._name = Pace(0), 0.0, ""
 
     def note(self, text: str) -> None:
-        print(text, flush=True)
+        with suppress(OSError):  # whoever read the lines has gone, or their disk is full: the runs go on
+            print(text, flush=True)
 
     def run_started(self, run: Run) -> None:
         self._pace, self._spoke, self._name = Pace(run.training.steps), time.monotonic(), str(run)
@@ -125,7 +127,7 @@ class PlainLane:
     def _say(self, what: str) -> None:
         if time.monotonic() - self._spoke >= LINE_EVERY:
             self._spoke = time.monotonic()
-            print(f"    {self._name}: {what}", flush=True)
+            self.note(f"    {self._name}: {what}")
 
     def run_finished(self, record: Record) -> None:
         self.remaining.finish(record.path)
@@ -134,7 +136,7 @@ class PlainLane:
         took = f"took {duration(time.monotonic() - self._pace.began)}" if name == self._name else "done elsewhere"
         left = duration(self.remaining.seconds())
         count = f"[{self.remaining.done}/{self.remaining.total}]"
-        print(f"{count} {name}: {record.status}, {end}, {took}; {left} left in all", flush=True)
+        self.note(f"{count} {name}: {record.status}, {end}, {took}; {left} left in all")
 
 
 class LiveProgress:

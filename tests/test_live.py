@@ -37,6 +37,20 @@ def test_without_a_terminal_a_line_tells_every_half_minute_how_far_a_run_is(caps
     ]
 
 
+def test_lines_that_nobody_can_take_stop_no_run(monkeypatch):
+    class Closed:
+        def write(self, text: str) -> None:
+            raise BrokenPipeError
+
+        flush = write
+
+    monkeypatch.setattr(sys, "stdout", Closed())
+    lane = PlainProgress({RUN.path: 1.0}).lane()
+    lane.run_started(RUN)
+    lane.note("frames are collected")
+    lane.run_finished(DONE)
+
+
 class Display:
     """Remembers what it was told."""
 
@@ -86,6 +100,33 @@ def test_losses_and_metrics_are_sent_and_the_display_still_told(name, title, sen
     assert sent == [title, ("loss", 3.0, 1), ("linear/r2/all", 0.5, 2), "closed"]
     assert display.told == ["run_started", "step", "stage", "run_finished"]
     assert isinstance(told, Progress)
+
+
+@pytest.mark.parametrize("at", ["open", "send", "close"])
+def test_trouble_with_a_log_is_said_once_and_costs_no_run(at, tmp_path):
+    def fail_at(*places):
+        if at in places:
+            raise OSError("the server is away")
+
+    def opened(out, run):
+        fail_at("open")
+        return lambda numbers, step: fail_at("send"), lambda: fail_at("close")
+
+    display = Display()
+    told = Live(display, tmp_path, opened)
+    told.run_started(RUN)
+    told.step(1, 3.0)
+    told.step(2, 3.0)
+    told.run_finished(DONE)
+    assert display.told.count("note") == 1
+    assert [what for what in display.told if what != "note"] == ["run_started", "step", "step", "run_finished"]
+
+
+def test_the_log_of_a_run_that_was_lost_is_ended_when_the_next_begins(sent, tmp_path):
+    told = Live(Display(), tmp_path, live("wandb"))
+    told.run_started(RUN)
+    told.run_started(RUN)
+    assert sent == ["pong, scn, seed 0", "closed", "pong, scn, seed 0"]
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb"])
