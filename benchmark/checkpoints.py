@@ -47,6 +47,8 @@ class Checkpoints:
         import orbax.checkpoint as ocp
 
         try:
+            for later in {known for known in self.steps() if known >= step}:  # from which training could not go on
+                shutil.rmtree(self.folder / str(later))
             with self._manager() as manager:
                 manager.save(step, args=ocp.args.StandardSave(_pack(step, state, losses)))
                 manager.wait_until_finished()
@@ -80,6 +82,8 @@ class Checkpoints:
                     if not np.array_equal(saved["sha256"], _sha256(step, saved["state"], saved["losses"])):
                         continue
                     leaves = [like(old, new) for old, new in zip(jax.tree.leaves(state), saved["state"], strict=True)]
+                    if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in jax.tree.leaves(state)]:
+                        continue
                 except Exception:  # whatever a damaged or foreign file makes of Orbax
                     continue
                 return step, jax.tree.unflatten(jax.tree.structure(state), leaves), np.array(saved["losses"])

@@ -65,6 +65,23 @@ def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path):
     assert rest.steps == 12 - 5 and rest.curve == fit().curve
 
 
+def test_after_a_damaged_checkpoint_the_run_goes_on_saving(tmp_path):
+    """Of steps 5 and 6 the newer is damaged; what is done again from 5 on is saved again, and found."""
+    with pytest.raises(KeyboardInterrupt):
+        fit(Checkpoints(tmp_path / "c", every=0), stop_after=7)
+    assert Checkpoints(tmp_path / "c").steps() == {5, 6}
+    for path in (tmp_path / "c" / "6").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    said = []
+    own = Checkpoints(tmp_path / "c", every=1e9, note=said.append)
+    step, _, losses = own.latest({"a": np.zeros(2)}, np.zeros(12))
+    assert step == 0  # nor is what another model saved taken for this one's
+    own.save(6, {"a": np.ones(2)}, losses)
+    assert not said and own.latest({"a": np.zeros(2)}, losses)[0] == own.step() == 6
+    assert own.latest({"a": np.zeros((2, 1))}, losses)[0] == 0
+
+
 @pytest.fixture(scope="module")
 def whole():
     """A run that nothing disturbed."""
