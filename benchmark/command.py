@@ -131,6 +131,8 @@ def _main(options: argparse.Namespace) -> int:
         tasks = options.scheduler is not None
         other = "--scheduler, whose tasks are one run each" if tasks else "--devices, which shares out one run"
         raise UserError(f"--seeds-together {options.seeds_together} does not go with {other}; leave one of them out")
+    if options.seeds_together > 1 and options.log:
+        raise UserError(f"--log {options.log} follows one run at a time; leave it or --seeds-together out")
     if options.tune and not candidates:
         raise UserError("--tune: nothing here trains on frames small enough for a decoder; leave --tune out")
     if options.report_only and not options.out.exists():
@@ -144,7 +146,7 @@ def _main(options: argparse.Namespace) -> int:
         live(options.log)
     cache, code = cache_folder(), 0
     if options.slurm is not None:
-        return submit([(TUNING, candidates), ("", grid)] if candidates else [("", grid)], cache, options)
+        return submit([TUNING, ""] if candidates else [""], cache, options)
     if candidates:
         print("first, candidates for the learning rates")
         code = carry_out(candidates, TUNING, cache, options)
@@ -229,13 +231,13 @@ def duty(folder: str, options: argparse.Namespace) -> Duty:
     return Duty((*options.arguments, "--out", str(options.out.resolve())), folder)
 
 
-def submit(stages: Sequence[tuple[str, list[plan.Run]]], cache: Path, options: argparse.Namespace) -> int:
-    """Submit jobs for the first of the stages that is not done, and say how to follow them."""
+def submit(folders: Sequence[str], cache: Path, options: argparse.Namespace) -> int:
+    """Submit jobs for the first of the parts of the output folder that is not done, and say how to follow them."""
     from benchmark.engines import slurm
 
     jobs = slurm.read_options(options.slurm)
-    for folder, grid in stages:
-        items = planned(grid, options.out / folder, cache, options)
+    for folder in folders:
+        items = planned(runs_under(options, folder), options.out / folder, cache, options)
         print(describe(items, estimate([], cache), options.verbose))
         if any(item.to_do for item in items):
             if not options.dry_run:

@@ -1,13 +1,17 @@
 """Jobs that outlive the command, tried with submitit's local executor."""
 
+from dataclasses import replace
+
 import pytest
 import tiny_grid
 from test_command import command
 from test_faults import wait_for
 
+from benchmark import command as commands
 from benchmark import records
 from benchmark.engines import slurm
 from benchmark.errors import UserError
+from benchmark.outcomes import blank
 
 pytest.importorskip("submitit")
 
@@ -21,6 +25,31 @@ def test_jobs_do_the_runs_after_the_command_has_ended(tmp_path):
     assert process.returncode == 0 and "submitted: " in shown and "--dry-run shows what is done" in shown
     wait_for(lambda: len(list((tmp_path / "out/runs").rglob("seed-*.json"))) == 2)
     assert [record.status for record in records.read_all(tmp_path / "out")[0]] == ["ok", "ok"]
+
+
+def test_once_the_rates_are_tuned_jobs_are_told_the_runs_that_their_workers_know(tmp_path, monkeypatch):
+    """The largest of the rates did best, which is not the default."""
+    told = []
+
+    class Jobs:
+        def submit(self, items, duty, out):
+            told.extend((duty.folder, item.run.path) for item in items)
+            return []
+
+    monkeypatch.setattr(slurm, "read_options", lambda path: Jobs())
+    place = ["--suite", "synthetic", "--budget", "smoke", "--datasets", "gridworld", "--out", str(tmp_path)]
+    arguments = [*place, "--methods", "setcon", "--tune", "--slurm", "options.yaml"]
+    assert commands.main(arguments) == 0 and {folder for folder, _ in told} == {commands.TUNING} and len(told) == 5
+    options = commands.parse(arguments)
+    for run in commands.runs_under(options, commands.TUNING):
+        error = {"probe": "decoder", "metric": "mse_own", "split": "val", "target": "s"}
+        rows = [error | {"value": 1 - run.method.learning_rate, "higher_is_better": False}]
+        answered = {name: {"digest": digest} for name, digest in run.probe_digests.items()}
+        records.write(tmp_path / commands.TUNING, replace(blank(run), status="ok", metrics=rows, probes=answered))
+    told.clear()
+    assert commands.main(arguments) == 0
+    assert told == [("", run.path) for run in commands.runs_under(options, "")]
+    assert told != [("", run.path) for run in commands.wanted(options)]
 
 
 @pytest.mark.parametrize(
