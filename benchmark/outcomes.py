@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmark import records
@@ -46,10 +47,18 @@ def standing_before(item: Item) -> Record:
 def given_up(item: Item) -> Record:
     """The record of a run that ended the life of all that tried it."""
     why = f"its process died {ATTEMPTS} times without getting further: crashed, or killed as for want of memory"
-    return replace(standing_before(item), status="failed", reason=why, traceback=None)
+    return _failed(standing_before(item), why, "no traceback: the process did not come back to Python")
 
 
-def failed(standing: Record, error: Exception) -> Record:
-    """The record of a run that raised; what stands of it already, such as its training, stays."""
-    told = "".join(traceback.format_exception(error))
-    return replace(standing, status="failed", reason=reason(error), traceback=told)
+def failed(standing: Record, *errors: Exception, where: str = "") -> Record:
+    """The record of a run that raised; what stands of it already, such as its training, stays.
+
+    Its reason is that of the first error, after `where` it was raised.
+    """
+    told = "".join(line for error in errors for line in traceback.format_exception(error))
+    return _failed(standing, where + reason(errors[0]), told)
+
+
+def _failed(standing: Record, why: str, told: str) -> Record:
+    """With the instant, so that no two failures of a run are alike: by another record others see that it was tried."""
+    return replace(standing, status="failed", reason=why, traceback=f"{datetime.now(UTC).isoformat()}\n{told}")

@@ -187,16 +187,15 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
         record = records.read(path)
     except records.DamagedRecordError as error:
         return Item(run, "damaged", f"{run.path}: {error}; it is set aside and the run done again")
-    kept = run.kept_parameters(out, cache, record)
-    if record.status != "ok":
-        again: State = "reprobe" if kept else "retry"
-        return Item(run, again if retry_failed else "failed", record.reason or "", record)
-    changed = _changed_probes(run, record)
-    if not (changed or reprobe):
+    kept, changed = run.kept_parameters(out, cache, record), _changed_probes(run, record)
+    if record.status == "failed":
+        if not (retry_failed and kept):
+            return Item(run, "retry" if retry_failed else "failed", record.reason or "", record)
+    elif not (changed or reprobe):
         return Item(run, "done", record=record)
-    if not kept:
+    elif not kept:
         return Item(run, "new", "its parameters are not kept, so it is trained again for the changed probe", record)
-    if reprobe or len(changed) == len(run.probe_digests) or not run.arrays_intact(out, record):
+    if reprobe or len(changed) in (0, len(run.probe_digests)) or not run.arrays_intact(out, record):
         return Item(run, "reprobe", record=record)
     return Item(run, "reprobe", f"only {', '.join(changed)}", record, changed)
 

@@ -30,10 +30,10 @@ from benchmark.progress import Progress
 from benchmark.records import Record
 from benchmark.registry import code, configuration
 from benchmark.siblings import Siblings, alike
-from benchmark.types import Frozen, Key, Metric
+from benchmark.types import Frozen, Key, Metric, ProbeResult
 
 ARRAYS_LIMIT = 4_000_000
-"""Bytes of arrays for figures that a run may leave beside its record."""
+"""Bytes of arrays for figures that a probe may leave beside a record."""
 POLL = 1.0
 """Seconds between two looks at the runs of others."""
 
@@ -126,13 +126,21 @@ class Runner:
     def _claim_siblings(self, items: Sequence[Item]) -> None:
         """Claim what can be trained together with the run before them."""
         for item in items:
-            if item.state != "reprobe" and not self._done_elsewhere(item) and (claim := self._take(item.run)):
+            if item.state == "reprobe" or self._done_elsewhere(item) or not (claim := self._take(item.run)):
+                continue
+            if claim.holder.attempt == 1:
                 self._siblings.add(item.run, claim)
+            else:  # whose process has died: it is to be tried alone
+                self._give_back(claim)
 
     def _take(self, run: Run) -> Claim | None:
         if claim := self.claims.take(run.path, Checkpoints(run.checkpoints(self.cache)).step()):
             stopping.last_acts.add(claim.release)
         return claim
+
+    def _give_back(self, claim: Claim) -> None:
+        stopping.last_acts.discard(claim.release)
+        claim.release()
 
     def _settle(self, item: Item) -> Record | None:
         """The record of a run, carried out here if nobody has done it; None while another does."""
@@ -156,8 +164,7 @@ class Runner:
         except LostError:
             return None
         finally:
-            stopping.last_acts.discard(claim.release)
-            claim.release()
+            self._give_back(claim)
         self.progress.run_finished(record)
         return record
 
@@ -178,7 +185,7 @@ class Runner:
             return failed(standing, error)
 
     def _bench_for(self, run: Run) -> Bench:
-        """The one in use while it serves, else a new one: the old one's frames are gone before others are loaded."""
+        """The one in use while it serves, else a new one: the old one goes before other frames are loaded."""
         dataset = run.dataset_name, run.dataset
         if self._bench is None or self._bench.dataset != dataset:
             self._bench = Bench(self, dataset)
@@ -251,6 +258,7 @@ class Runner:
             fitted, company = self._siblings.trained(run)
             if fitted is None:
                 fitted = kernel.fit(model, data, steps, key, self._step, self._checkpoints(run))
+        self._confirm()
         share = steps / fitted.steps if fitted.steps else 1.0  # of a run that went on, time as if it had not stopped
         clock.seconds |= {"compile": kernel.compile_seconds - compiled, "train": fitted.seconds * share}
         facts: dict[str, Any] = {
@@ -275,36 +283,46 @@ class Runner:
         return Checkpoints(run.checkpoints(self.cache), note=self.progress.note)
 
     def _probe(self, item: Item, record: Record, frozen: tuple[Frozen, Frozen, Frozen], key: Key) -> Record:
-        """The record with the answers of the probes that the item asks; those of other probes in it stay."""
+        """The record with the answers of the probes that the item asks, as a failed one where some of them raise.
+
+        The answers of other probes stay in it, and what a probe that raises has answered before.
+        """
         run, names = item.run, item.asked or tuple(item.run.probe_digests)
-        metrics = [row for row in record.metrics if row["probe"] not in names]
-        notes, asked = dict(record.notes), dict(record.probes)
-        arrays = self._arrays_of_others(run, record, names)
+        rows = {name: [row for row in record.metrics if row["probe"] == name] for name in record.probes}
+        notes, asked, arrays = dict(record.notes), dict(record.probes), self._arrays_beside(run, record)
+        errors: dict[str, Exception] = {}
         for name in names:
             self.progress.stage(f"probing, {name}")
-            probe, digest = run.probes[name], run.probe_digests[name]
-            result = probe(*frozen, jax.random.fold_in(key, zlib.crc32(name.encode())))
+            probe = run.probes[name]
+            try:
+                result = probe(*frozen, jax.random.fold_in(key, zlib.crc32(name.encode())))
+                rows[name], notes[name], left = checked_result(name, result)
+            except Exception as error:
+                errors[name] = error
+                continue
             origin = {"commit": commit(), "code": code(type(probe))}
-            asked[name] = {"digest": digest, "configuration": configuration(probe), **origin}
-            metrics += [_row(name, metric) for metric in result.metrics]
-            notes[name] = result.notes
-            arrays |= {f"{name}.{part}": value for part, value in result.arrays.items()}
+            asked[name] = {"digest": run.probe_digests[name], "configuration": configuration(probe), **origin}
+            arrays = {part: array for part, array in arrays.items() if part.partition(".")[0] != name} | left
         place = {name: number for number, name in enumerate(run.probe_digests)}
-        metrics.sort(key=lambda row: place.get(row["probe"], -1))  # the order does not tell when a probe was asked
-        notes["arrays_sha256"] = save_arrays(run.arrays(self.out), arrays)
-        return replace(record, probes=asked, metrics=metrics, notes=notes)
+        order = sorted(rows, key=lambda name: place.get(name, -1))  # which does not tell when a probe was asked
+        self._confirm()
+        notes["arrays_sha256"] = parameters.save_named(run.arrays(self.out), arrays) if arrays else None
+        answered = replace(record, probes=asked, metrics=[row for name in order for row in rows[name]], notes=notes)
+        return failed(answered, *errors.values(), where=f"probe {', '.join(errors)}: ") if errors else answered
 
-    def _arrays_of_others(self, run: Run, record: Record, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """The arrays for figures that probes of other names left beside the record; none where they are damaged."""
-        if not parameters.intact(run.arrays(self.out), record.notes.get("arrays_sha256")):
-            return {}
-        found = parameters.load_named(run.arrays(self.out))
-        return {name: array for name, array in found.items() if name.partition(".")[0] not in names}
+    def _arrays_beside(self, run: Run, record: Record) -> dict[str, np.ndarray]:
+        """The arrays for figures that probes left beside the record; none where they are damaged."""
+        intact = parameters.intact(run.arrays(self.out), record.notes.get("arrays_sha256"))
+        return parameters.load_named(run.arrays(self.out)) if intact else {}
+
+    def _confirm(self) -> None:
+        """Before anything of the run is written. Raises LostError if the run is another's by now."""
+        if self._claim and not self._claim.confirm():
+            raise LostError
 
     def _write(self, record: Record, item: Item) -> None:
         """Write a record; a damaged one in its place is set aside first. Raises LostError if the run is another's."""
-        if self._claim and not self._claim.confirm():
-            raise LostError
+        self._confirm()
         path = self.out / record.path
         try:
             if path.exists() and standing_record(path) is None:
@@ -325,14 +343,16 @@ def _row(probe: str, metric: Metric) -> dict[str, Any]:
     return {"probe": probe, **asdict(metric), "value": value}
 
 
-def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> str | None:
-    """Write the arrays for figures; returns the file's SHA-256, None if there are none.
+def checked_result(
+    probe: str, result: ProbeResult
+) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, np.ndarray]]:
+    """A probe's rows, notes and named arrays as they are kept.
 
-    Raises ValueError when they exceed ARRAYS_LIMIT.
+    Raises ValueError for a number that is not finite and for arrays beyond ARRAYS_LIMIT, TypeError or ValueError for
+    notes that JSON does not have.
     """
-    if not arrays:
-        return None
+    arrays = {f"{probe}.{part}": np.asarray(value) for part, value in result.arrays.items()}
     size = sum(array.nbytes for array in arrays.values())
     if size > ARRAYS_LIMIT:
-        raise ValueError(f"the probes' arrays take {size} bytes; at most {ARRAYS_LIMIT} are kept")
-    return parameters.save_named(path, arrays)
+        raise ValueError(f"its arrays take {size} bytes; at most {ARRAYS_LIMIT} are kept")
+    return [_row(probe, metric) for metric in result.metrics], records.as_read(result.notes), arrays

@@ -70,13 +70,12 @@ class Siblings:
     ) -> None:
         """Train the present run and its siblings in one program, unless that was done or there are none.
 
-        Whatever goes wrong in it, such as too little memory, is noted, and they are to be trained one by one. So is a
-        run whose process has died in it before. Raises LostError.
+        Whatever goes wrong in it, such as too little memory, is noted, and they are to be trained one by one. Raises
+        LostError.
         """
-        fresh = [run for run, claim in self._claimed.values() if claim.holder.attempt == 1]
-        if first.path in self._trained or not fresh or not steps:
+        if first.path in self._trained or not self._claimed or not steps:
             return
-        runs = [first, *fresh]
+        runs = [first, *(run for run, _ in self._claimed.values())]
         keys = [run_keys(run.seed) for run in runs]
         company: dict[str, Any] = {"seeds_together": [run.seed for run in runs]}
         fitted: Sequence[Fitted | None] = [None] * len(runs)

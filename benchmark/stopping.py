@@ -77,9 +77,10 @@ def listening() -> Iterator[None]:
 
 
 def _answer(number: int, frame: FrameType | None) -> None:
-    """Runs in the main thread, between two of Python's operations."""
+    """Runs in the main thread, between two of Python's operations. A second signal does not disturb the first's end."""
+    first = not _asked.is_set()
     _asked.set()
-    if not _putting_off:
+    if first and not _putting_off:
         raise Stopped
 
 

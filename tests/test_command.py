@@ -334,7 +334,8 @@ def broken_probe(monkeypatch):
 def test_a_probe_that_fails_costs_no_training(tmp_path, capsys, monkeypatch, broken_probe):
     assert command(tmp_path, "--methods", "scn") == 1
     (record,) = records.read_all(tmp_path)[0]
-    assert record.reason == "RuntimeError: the line is bent" and record.curve and record.training["steps"] == 2
+    assert record.reason == "probe linear: RuntimeError: the line is bent"
+    assert record.curve and record.training["steps"] == 2
     broken_probe()
     monkeypatch.setattr(training.Kernel, "fit", None)
     assert command(tmp_path, "--methods", "scn", "--retry-failed") == 0
@@ -350,6 +351,19 @@ def test_a_failing_reprobe_keeps_what_the_record_held(copy, broken_probe):
     after = records.read(path)
     assert after.status == "failed" and "bent" in after.traceback
     assert (after.metrics, after.training, after.curve) == (before.metrics, before.training, before.curve)
+
+
+def test_a_probe_that_fails_takes_no_other_with_it_and_alone_is_asked_again(tmp_path, capsys, broken_probe):
+    assert [*plan.runs(Configuration("atari", "smoke"), ["scn"], ["tiny"], 1)[0].probes] == ["linear", "diagnostics"]
+    assert command(tmp_path, "--methods", "scn") == 1
+    (record,) = records.read_all(tmp_path)[0]
+    assert record.status == "failed" and {row["probe"] for row in record.metrics} == {"diagnostics"}
+    broken_probe()
+    assert command(tmp_path, "--methods", "scn", "--retry-failed") == 0
+    assert "only linear" in capsys.readouterr().out
+    (mended,) = records.read_all(tmp_path)[0]
+    assert [row for row in mended.metrics if row["probe"] != "linear"] == record.metrics
+    assert mended.probes.keys() == {"linear", "diagnostics"} and mended.status == "ok"
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), "high"])

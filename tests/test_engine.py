@@ -17,12 +17,12 @@ from benchmark.errors import UserError
 from benchmark.estimate import OVERHEAD, SECONDS_PER_PIXEL_LEARNED, Estimate, Timings, estimate
 from benchmark.freeze import Encoder, reader
 from benchmark.machine import threads
-from benchmark.outcomes import blank, failed
+from benchmark.outcomes import blank, failed, given_up
 from benchmark.program import make_program, on_device
 from benchmark.progress import PlainProgress, Remaining, duration
 from benchmark.records import Record
 from benchmark.registry import Registry, configuration, methods, probes
-from benchmark.runner import Runner, save_arrays
+from benchmark.runner import Runner
 from benchmark.suites import SUITES, paper_share
 from benchmark.training import optimizer_step
 from benchmark.types import Metric, ProbeResult
@@ -175,10 +175,39 @@ def test_parameters_of_another_model_are_refused(tmp_path, run):
         parameters.load(tmp_path / "p.npz", run.method.build(spec, nnx.Rngs(0)))
 
 
-def test_arrays_for_figures_are_capped(tmp_path):
-    assert save_arrays(tmp_path / "a.npz", {}) is None
-    with pytest.raises(ValueError, match="at most"):
-        save_arrays(tmp_path / "a.npz", {"big": np.zeros(10**6)})
+@pytest.mark.parametrize(
+    "result",
+    [
+        ProbeResult((Metric("m", "all", 1.0),), {"big": np.zeros(10**6)}),
+        ProbeResult((Metric("m", "all", 1.0),), notes={"n": np.float32(1)}),
+        ProbeResult((Metric("m", "all", 1.0), Metric("n", "all", float("nan")))),
+    ],
+    ids=["arrays beyond the limit", "notes that are no JSON", "a number that is not finite"],
+)
+def test_what_a_probe_gives_that_cannot_be_kept_takes_nothing_of_the_others_with_it(tmp_path, run, result):
+    class Good(probes.entry("linear")[0]):
+        def __call__(self, *arguments):
+            return ProbeResult((Metric("m", "all", 2.0),), {"few": np.arange(3)}, {"n": 1})
+
+    class Bad(Good):
+        def __call__(self, *arguments):
+            return result
+
+    asked = replace(run, probes={"bad": Bad(), "good": Good()})
+    (record,) = Runner(tmp_path, tmp_path, PlainProgress({}).lane()).execute([plan.Item(asked, "new")])
+    assert record.status == "failed" and record.reason.startswith("probe bad: ")
+    assert [(row["probe"], row["value"]) for row in record.metrics] == [("good", 2.0)] and [*record.probes] == ["good"]
+    assert "bad" not in record.notes and record.notes["good"] == {"n": 1}
+    kept = parameters.load_named(asked.arrays(tmp_path))
+    assert [*kept] == ["good.few"] and kept["good.few"].tolist() == [0, 1, 2]
+
+
+def test_no_two_failures_of_a_run_are_the_same_record(run):
+    """Others see by the changed record that a run was tried again, and leave it."""
+    item = plan.Item(run, "new")
+    for fail in (lambda: failed(blank(run), RuntimeError("alike")), lambda: given_up(item)):
+        first, second = fail(), fail()
+        assert first != second and first.reason == second.reason
 
 
 def test_estimates_come_from_runs_measured_here_once_there_are_any(tmp_path, run):

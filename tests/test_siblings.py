@@ -1,5 +1,7 @@
 """Seeds that are trained in one program: what is recorded is what each would have had alone."""
 
+import json
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 
@@ -7,10 +9,12 @@ import numpy as np
 import pytest
 import tiny  # noqa: F401  registers the data set
 
-from benchmark import checkpoints, records, training
+from benchmark import checkpoints, claims, records, training
 from benchmark.checkpoints import Checkpoints
 from benchmark.command import main
+from benchmark.progress import PlainProgress
 from benchmark.records import Record
+from benchmark.runner import Runner
 from benchmark.siblings import alike
 
 SMALL = ["--datasets", "tiny", "--set", "training.steps=3", "--set", "training.frames_per_step=4", "--budget", "smoke"]
@@ -27,7 +31,7 @@ def values(record: Record) -> list[float]:
     return [row["value"] for row in record.metrics if row["value"] is not None]
 
 
-def claims(out: Path) -> list[Path]:
+def left(out: Path) -> list[Path]:
     return [path for path in out.rglob("*") if "claim" in path.name]
 
 
@@ -41,7 +45,7 @@ def test_seeds_trained_together_give_what_each_gives_alone_to_rounding(tmp_path)
         assert together[seed].digest == alone[seed].digest
         assert together[seed].training["flops_per_step"] > 0 and together[seed].timing["train"] > 0
     assert together[2].training["parameters_sha256"] == alone[2].training["parameters_sha256"]
-    assert not claims(tmp_path)
+    assert not left(tmp_path)
 
 
 def test_a_method_that_does_not_train_has_no_company(tmp_path):
@@ -85,13 +89,34 @@ def test_seeds_that_are_interrupted_together_go_on_together_or_alone(tmp_path, m
             patch.setattr(training.Kernel, "_program", interrupted)
             patch.setenv("SLOTBENCH_CACHE", str(out / "cache"))
             assert main([*SMALL, *TOGETHER, "--out", str(out)]) == 130
-            assert not claims(out) and not records.read_all(out)[0]
+            assert not left(out) and not records.read_all(out)[0]
             places = [path.parent for path in (out / "cache/checkpoints").rglob("2") if path.is_dir()]
             assert [Checkpoints(place).step() for place in places] == [2, 2]
             patch.setattr(training.Kernel, "_program", step)
             found = command(out, "--seeds", "2", *how)
         for seed, record in found.items():
             np.testing.assert_allclose(record.curve, whole[seed].curve, rtol=1e-4)
+
+
+def test_a_seed_whose_process_has_died_is_left_to_be_tried_alone(tmp_path, made_items):
+    """Its claim is given back, not held in idleness: no death of the others counts against it."""
+    _, second, third = made_items[:3]
+    runner = Runner(tmp_path, tmp_path, PlainProgress({}).lane())
+    dead = tmp_path / second.run.path.with_suffix(".claim-1")
+    dead.parent.mkdir(parents=True)
+    died = claims.Holder("here", claims.machine(), 2**22 + 1, "gone", 1, 0)  # no process has this number
+    dead.write_bytes(b"0" * claims.DIGITS + json.dumps(asdict(died)).encode())
+    for _ in range(claims.ATTEMPTS + 1):
+        runner._claim_siblings([second, third])
+        assert runner._siblings.claim_of(second.run.path) is None
+        assert list(dead.parent.glob(f"{dead.stem}.claim-*")) == [dead]
+        runner._siblings.give_back()
+    assert runner._take(second.run).holder.attempt == 2
+
+
+def test_a_log_follows_one_run_at_a_time(tmp_path, capsys):
+    assert main([*SMALL, "--seeds-together", "2", "--log", "tensorboard", "--out", str(tmp_path)]) == 2
+    assert "--log tensorboard follows one run at a time" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("other", [["--devices", "2"], ["--scheduler", "localhost:8786"]])

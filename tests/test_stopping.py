@@ -28,6 +28,17 @@ def test_ordinary_work_ends_at_once_and_the_handlers_of_before_are_back():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_second_signal_does_not_disturb_what_the_first_has_set_going():
+    ended = []
+    with pytest.raises(stopping.Stopped), stopping.listening():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            ended.append(True)
+    assert ended
+
+
 def test_work_that_asks_by_itself_is_stopped_at_its_end_at_the_latest():
     reached = []
     with stopping.listening():

@@ -101,6 +101,13 @@ def test_a_failed_run_is_a_dash_and_so_is_the_mean_that_needs_it():
     assert "| pong        |" in markdown.render(table)
 
 
+def test_what_other_probes_of_a_failed_run_have_answered_is_shown():
+    answered = replace(record("pong", "scn", r2=0.6), status="failed", reason="probe diagnostics: it fell over")
+    table = tables([answered, record("pong", "cswm", r2=0.7)])["table3-r2"]
+    assert cell(table, "pong", "scn").ours.mean == 0.6
+    assert any("1 failed" in note for note in table.notes)
+
+
 def test_a_seed_that_failed_on_one_game_counts_in_no_mean():
     records = [record("boxing", "scn", seed, r2=0.1 * seed) for seed in range(3)]
     records += [record("pong", "scn", 0, r2=0.5), failed("pong", "scn", 1), record("pong", "scn", 2, r2=0.7)]

@@ -99,7 +99,8 @@ class Scores:
     ) -> float | None:
         """A metric of a target by a probe ("": whichever measures it), on test.
 
-        None where the run is missing or failed or the metric undefined.
+        None where the run is missing, the probe has not answered (of a run that failed others may have) or the metric
+        is undefined.
         """
         return self._values.get((entrant, dataset, seed), {}).get((metric, target, probe))
 
