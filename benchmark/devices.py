@@ -41,7 +41,7 @@ def check_devices(runs: Iterable[Run], count: int) -> None:
     """Raises UserError when there are fewer devices, or the batch of a run that trains does not divide among them."""
     mesh(count)
     for run in runs:
-        if run.method.trains:
+        if run.trained.trains:
             check_share(run.batch_size, count, f"{run.method_name} on {run.dataset_name}")
 
 

@@ -88,7 +88,7 @@ class Timings:
         near: dict[str, Any] = {"dataset": run.dataset_name, "threads": cores}
         trained = _closest([row for row in alike if row["method"] == run.method_name], near)
         probed = _closest([row for row in alike if row["budget"] == run.budget], {"method": run.method_name} | near)
-        frames = run.training.frames if run.method.trains else 0
+        frames = run.training.frames if run.trained.trains else 0
         step = median(row["step"] for row in trained) if trained else _guessed_step(run)
         off = median(row["overhead"] / row["guessed"] for row in probed) if probed else 1.0
         return frames * step + off * _guessed_overhead(run), bool(trained and probed)

@@ -110,10 +110,10 @@ def checksum(record: Record) -> str:
 def read(path: Path) -> Record:
     """The record in a file. Raises DamagedRecordError when it is not JSON, cut off, altered, or of another schema."""
     try:
-        whole = json.loads(path.read_bytes())
+        whole = json.loads(path.read_bytes(), parse_constant=_no_constant)
     except OSError as error:
         raise DamagedRecordError(f"cannot be read ({error.strerror})") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ValueError as error:
         raise DamagedRecordError(f"not JSON ({error})") from None
     if not isinstance(whole, dict):
         raise DamagedRecordError("not a JSON object")
@@ -128,6 +128,10 @@ def read(path: Path) -> Record:
     if record.path.parts != path.parts[-len(record.path.parts) :]:
         raise DamagedRecordError(f"it belongs to another place, {record.path}")
     return record
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in it")
 
 
 def as_read(value: Any) -> Any:

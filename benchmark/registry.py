@@ -21,10 +21,9 @@ from typing import Any, Generic, TypeVar
 
 from benchmark.contracts import Dataset, Method, Probe
 from benchmark.errors import UserError, unknown
+from benchmark.machine import ROOT
 
 T = TypeVar("T")
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class Registry(Generic[T]):

@@ -42,7 +42,7 @@ class CSWMModel(nnx.Module):
         self.parts = num_slots if factored else 1
         self.num_actions = spec.num_actions
         self.encoder = slot_encoder(spec, num_slots, slot_size, rngs)
-        self.gnn = GNNTransition(num_slots, slot_size, spec.num_actions // self.parts, hidden, rngs)
+        self.gnn = GNNTransition(slot_size, spec.num_actions // self.parts, hidden, rngs)
 
     def transition(self, slots: Float[Array, "b k d"], actions: Int[Array, " b"] | None) -> Float[Array, "b k d"]:
         shape = (*slots.shape[:-1], self.num_actions // self.parts)

@@ -33,7 +33,10 @@ class ColourKMeans(Probe):
     seed: int = 0
 
     def supports(self, spec: DatasetSpec) -> str | None:
-        return None if spec.has_masks else "it has no true masks"
+        if not spec.has_masks:
+            return "it has no true masks"
+        channels = spec.frame_shape[-1]
+        return f"its frames have {channels} channels, no colours" if channels % 3 else None
 
     def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
         """Reads `test` only, and of it no slot; `key` is not used, as `seed` is fixed."""

@@ -139,7 +139,8 @@ def _figures(
     """The last frames of the first whole clip as bytes: `frames`, and `s.frames`, `p1.frames`, ... as decoded.
 
     `clips` and `times` say which; all others are [1, times, ...]. Colours run over the frames' range, beyond which they
-    are clipped. `with_masks` adds those of the decoder, `s.masks`, and of the encoder, `attention`, from 0 to 1.
+    are clipped; of frames stacked in channels the last is kept. `with_masks` adds those of the decoder, `s.masks`, and
+    of the encoder, `attention`, from 0 to 1.
     """
     entries = {target: aligned for target, aligned in entries.items() if len(aligned.clips)}
     first = max(int(aligned.times.min()) for aligned in entries.values())
@@ -157,8 +158,8 @@ def _figures(
     arrays = {"clips": clips, "times": times}
     for target, aligned in entries.items():
         decoded, frames = painted(decode, test, Aligned(aligned.slots, *where), batch_size)
-        arrays["frames"] = stored(frames, *test.spec.frame_range)
-        arrays[f"{target}.frames"] = stored(np.asarray(decoded.frames), *test.spec.frame_range)
+        arrays["frames"] = stored(frames[..., -3:], *test.spec.frame_range)
+        arrays[f"{target}.frames"] = stored(np.asarray(decoded.frames)[..., -3:], *test.spec.frame_range)
         if with_masks and target == "s":
             arrays["s.masks"] = stored(np.asarray(decoded.masks))
     if with_masks and test.masks is not None:

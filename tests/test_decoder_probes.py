@@ -302,6 +302,18 @@ def test_figures_show_a_clip_as_it_is_as_decoded_and_in_the_masks_of_each_slot(l
     assert np.abs(arrays["s.frames"].astype(int) - arrays["frames"]).mean() < 30
 
 
+def test_of_frames_stacked_in_channels_figures_show_the_last():
+    def stacked(data, clips):
+        frames = read(data, clips).frames
+        return Batch(jnp.concatenate([0 * frames, frames], axis=-1))
+
+    spec = replace(SPEC, frame_shape=(SIDE, SIDE, 6))
+    arrays = SHORT(*(replace(split, spec=spec, read=stacked) for split in SPLITS), KEY).arrays
+    assert arrays["frames"].shape == arrays["s.frames"].shape == (1, TIME, SIDE, SIDE, 3)
+    true = (np.asarray(SPLITS[2].data)[:1] + 1) / 2 * 255
+    np.testing.assert_array_equal(arrays["frames"], true.astype(np.uint8))
+
+
 def test_all_twelve_large_frames_fit_into_the_arrays_and_these_stay_below_three_megabytes():
     spec, pixels = replace(SPEC, frame_shape=(64, 64, 3)), 64 * 64
     decoder, rollout = figure_frames(spec, 4, 2, with_masks=True), figure_frames(spec, 4, 6, with_masks=False)
@@ -326,6 +338,7 @@ def test_what_cannot_be_asked_is_skipped_with_a_reason():
     assert "210x160" in Decoder().supports(large) and "210x160" in DecoderRollout().supports(large)
     assert Decoder().supports(unlabelled) is None
     assert Masks().supports(unlabelled) and ColourKMeans().supports(unlabelled)
+    assert "no colours" in ColourKMeans().supports(replace(SPEC, frame_shape=(SIDE, SIDE, 1)))
     assert not any(probe.supports(SPEC) for probe in (Decoder(), DecoderRollout(), Masks(), ColourKMeans()))
 
 

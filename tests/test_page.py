@@ -9,6 +9,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made import decoded, failed, film, record, row, written
 
@@ -186,6 +187,17 @@ def test_figures_too_large_for_a_page_are_named(tmp_path, monkeypatch):
     found = page(runs(), tmp_path, paths)
     assert [image["alt"] for image in found.all("img")] == ["small (atari, quick)"]
     assert "see the folder of figures: atari-quick/large.png" in found.text["p"]
+
+
+def test_a_clip_too_large_for_the_page_hides_no_smaller_one_after_it(tmp_path, monkeypatch):
+    """The first of the methods by name has noise of 32 x 32 pixels, the second still frames of 8 x 8."""
+    noise = film(32, 9) | {"frames": np.random.default_rng(0).integers(0, 255, (4, 9, 32, 32, 3), np.uint8)}
+    large = written(tmp_path, record("gridworld", "setcon"), noise)
+    small = written(tmp_path, record("gridworld", "slotwise"), film(8, 3))
+    monkeypatch.setattr("benchmark.report.page.films.LIMIT", 20_000)
+    found = page([large, small], tmp_path)
+    films = [attributes for attributes in found.all("figure") if attributes["class"] == "film"]
+    assert [attributes["data-method"] for attributes in films] == ["slotwise"]
 
 
 def test_clips_are_played_from_one_picture_an_instant_a_line(tmp_path):

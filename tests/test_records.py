@@ -24,6 +24,7 @@ def test_what_is_written_is_read_back_unrounded(tmp_path):
         (lambda text: text[: len(text) // 2], "not JSON"),
         (lambda text: text.replace('"pong"', '"ping"'), "checksum"),
         (lambda text: text.replace("0.30000000000000004", "0.31"), "checksum"),
+        (lambda text: text.replace("0.30000000000000004", "NaN"), "not JSON"),
         (lambda text: text.replace('"schema": 1', '"schema": 99'), "schema 99"),
         (lambda text: "[]", "not a JSON object"),
         (lambda text: "\udcff", "not JSON"),

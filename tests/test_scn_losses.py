@@ -120,7 +120,7 @@ def slow_transition(gnn, slots, actions):
 
 @pytest.mark.parametrize("num_slots", [1, 2, 5])
 def test_gnn_transition_equals_the_pairwise_sum(num_slots):
-    gnn = GNNTransition(num_slots, 4, 3, 8, nnx.Rngs(0))
+    gnn = GNNTransition(4, 3, 8, nnx.Rngs(0))
     gnn.edge_out.bias[...] = jnp.arange(8.0)
     rng = np.random.default_rng(1)
     slots, actions = rng.normal(size=(2, num_slots, 4)), rng.normal(size=(2, num_slots, 3))

@@ -103,7 +103,7 @@ class Cluster:
 
     def _outcome(self, future: Any, path: str) -> dict[str, Any]:
         if future.cancelled():
-            return {"event": "lost", "run": path, "error": None}
+            return {"event": "lost", "run": path, "error": RuntimeError("the scheduler cancelled it")}
         if error := future.exception():
             return {"event": "lost", "run": path, "error": error}
         return {"event": "over", "run": path, "slot": future.result()}
@@ -210,7 +210,7 @@ _slots = Slots()
 def resources(text: str | None) -> dict[str, float]:
     """What `--scheduler-resources GPU=1,MEMORY=2` says. Raises UserError when it says nothing clear."""
     found = {}
-    for part in (text or "").split(",") if text else []:
+    for part in text.split(",") if text else []:
         name, equals, amount = part.strip().partition("=")
         try:
             found[name] = float(amount)

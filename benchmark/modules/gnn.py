@@ -17,7 +17,7 @@ class GNNTransition(nnx.Module):
     The last edge layer is linear, so it is applied once to the sum over j instead of K - 1 times: the same function.
     """
 
-    def __init__(self, num_slots: int, slot_size: int, num_actions: int, hidden: int, rngs: nnx.Rngs) -> None:
+    def __init__(self, slot_size: int, num_actions: int, hidden: int, rngs: nnx.Rngs) -> None:
         self.edge_from = nnx.Linear(slot_size, hidden, rngs=rngs)
         self.edge_to = nnx.Linear(slot_size, hidden, use_bias=False, rngs=rngs)
         self.edge_hidden = nnx.Linear(hidden, hidden, rngs=rngs)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.parameters import intact
+from benchmark.parameters import intact, load_named
 from benchmark.records import Record, digest
 from benchmark.report import aggregate_figures, drawn, frame_figures, line_figures, position_figures, scn_figures
 from benchmark.report.drawing import Draw, save, style
@@ -109,7 +109,4 @@ def _code() -> list[Any]:
 def arrays(out: Path, record: Record) -> dict[str, np.ndarray]:
     """What the record's probes left for figures."""
     path = (out / record.path).with_suffix(".npz")
-    if not intact(path, record.notes.get("arrays_sha256")):
-        return {}
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    return load_named(path) if intact(path, record.notes.get("arrays_sha256")) else {}

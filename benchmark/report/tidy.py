@@ -23,7 +23,8 @@ COLUMNS = {
     "digest": "identity of what was trained: method, data set and training with all their fields",
     "seed": "seed of initialisation and batches; frames do not depend on it",
     "probe": "the probe that measured it",
-    "target": "on what: all, a coordinate, object:<name>, s (slots of the frame), p1 to p5 (predicted so many steps)",
+    "target": "on what: all, a coordinate, object:<name>, s (slots of the frame), p1 to p10 (slots predicted so many "
+    "steps before), slots, attention (the encoder's masks), pixels (their colours)",
     "metric": "what was measured, see below",
     "split": "the split of the data set that it was measured on",
     "value": "the number, unrounded; empty where it is undefined",

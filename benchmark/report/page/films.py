@@ -29,7 +29,8 @@ def films(sets: list[Scores], read: Read) -> Iterator[Markup]:
             for entrant in scores.entrants():
                 runs = (scores.runs.get((entrant, dataset, seed)) for seed in scores.seeds)
                 film = next((film for run in runs if run and (film := Film.of(read(run), "decoder"))), None)
-                if film and (picture := _strip(film)) and (left := left - len(picture)) > 0:
+                if film and len(picture := _strip(film)) <= left:
+                    left -= len(picture)
                     title = f"{dataset}, {entrant.title}, {scores.budget}"
                     yield _player(film, picture, title, scores, entrant.method)
 

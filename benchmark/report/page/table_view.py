@@ -45,7 +45,7 @@ def _heads(table: Table) -> Iterator[Markup]:
     """A line of groups, if there are any, one of titles, and one of what is ours and what the paper's."""
     papers = any(column.paper for column in table.columns)
     deep = any(column.group for column in table.columns) + 1 + papers
-    corner = element("th", _sort(table.corner, 0), scope="col", rowspan=deep, data_column=0)
+    corner = element("th", _sort(table.corner), scope="col", rowspan=deep, data_column=0)
     places = _places(table.columns)
     titles = [_title(column, place, papers) for column, place in zip(table.columns, places, strict=True)]
     if any(column.group for column in table.columns):
@@ -77,16 +77,16 @@ def _title(column: Column, place: int, papers: bool) -> Markup:
         return element("th", column.title, scope="colgroup", colspan=_span(column), data_method=column.method or None)
     below = 2 if papers else 1
     head = {"scope": "col", "rowspan": below, "data_column": place, "data_method": column.method or None}
-    return element("th", _sort(column.title, place), **head)
+    return element("th", _sort(column.title), **head)
 
 
 def _parts(column: Column, place: int) -> Iterator[Markup]:
     for i, name in enumerate(("ours", *["paper"] * column.paper, *["diff."] * column.distance)):
         head = {"scope": "col", "data_column": place + i, "data_method": column.method or None}
-        yield element("th", _sort(name, place + i), **head)
+        yield element("th", _sort(name), **head)
 
 
-def _sort(title: str, place: int) -> Markup:
+def _sort(title: str) -> Markup:
     return element("button", title, type="button", class_="sort", title="sort by this column")
 
 
