@@ -3,7 +3,7 @@
 import csv
 import shutil
 import subprocess
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -148,12 +148,12 @@ def test_the_headline_has_every_suite_of_a_budget_and_a_dash_for_what_is_missing
         *("MSE s (1e-2)", "MSE p1 (1e-2)"),
         "Hits@1, 1 step (%)",
     ]
-    assert [c.group for c in found.columns][::3] == ["atari, mean of 1, n = 2", "gridworld, n = 1"]
+    assert [c.group for c in found.columns][::3] == ["pong, n = 2", "gridworld, n = 1"]
     assert cell(found, "cswm", "Hits@1, 1 step (%)").ours.mean == 97
     assert cell(found, "setcon", "MSE p1 (1e-2)").ours.mean == 2
     assert cell(found, "scn", "MSE p1 (1e-2)") == Cell()
     text = latex.render(found, "x")
-    assert r"\multicolumn{3}{c}{atari, mean of 1, n = 2} & \multicolumn{2}{c}{gridworld, n = 1}" in text
+    assert r"\multicolumn{3}{c}{pong, n = 2} & \multicolumn{2}{c}{gridworld, n = 1}" in text
     assert r"\cmidrule(lr){2-4}\cmidrule(lr){5-6}\cmidrule(lr){7-7}" in text
 
 
@@ -173,9 +173,48 @@ def test_a_column_of_the_headline_has_the_n_of_its_own_data_sets():
     assert not any(remarks["setcon"]) and "1 of 3" in remarks["slotwise"]
 
 
-def test_a_headline_without_a_suite_says_so():
+def test_a_headline_speaks_of_what_it_shows_only():
     (found,) = everything([game("pong", "scn", 0, 0.5)], CONTEXT)["headline-quick"]
-    assert found.notes[-1] == "Nothing to show of synthetic and worlds at this budget."
+    text = " ".join((found.caption, *found.notes))
+    assert "Atari: slot accuracy" in text and "Bold: the highest" in text
+    assert not any(word in text for word in ("MSE", "Synthetic", "Worlds", "worlds"))
+
+
+def test_a_probe_that_no_suite_names_has_a_table_of_its_own():
+    mine = [
+        {
+            "probe": "unrest",
+            "target": target,
+            "metric": metric,
+            "split": split,
+            "value": value,
+            "higher_is_better": best,
+        }
+        for metric, target, split, value, best in (
+            ("jumps", "all", "test", 0.5, False),
+            ("jumps", "ball_x", "test", 0.7, False),
+            ("jumps", "all", "val", 9.0, False),
+            ("r2", "all", "test", 9.0, True),
+            ("parts", "s", "test", 3.0, None),
+        )
+    ]
+
+    def of(dataset, method, seed, add):
+        own = [row | {"value": row["value"] + add} for row in mine]
+        plain = game(dataset, method, seed, 0.4)
+        return replace(plain, metrics=[*plain.metrics, *own])
+
+    records = [of(d, m, s, i + s) for d in ("boxing", "pong") for i, m in enumerate(("scn", "cswm")) for s in (0, 1)]
+    found = tables(records)
+    table = found["probe-unrest"]
+    assert [column.title for column in table.columns] == ["jumps", "r2", "parts s"]
+    assert astuple(cell(table, "scn", "jumps").ours)[::2] == (1.0, 2) and cell(table, "cswm", "jumps").ours.mean == 2.0
+    bold = [row.title for row in table.rows for i in (0, 1) if row.cells[i].best]
+    assert bold == ["cswm", "scn"] and not any(row.cells[2].best for row in table.rows)
+    assert "1 more of its numbers" in table.caption
+    assert cell(found["table3-r2"], "pong", "scn").ours.mean == pytest.approx(
+        0.4
+    )  # nor does its r2 take the other's place
 
 
 def test_aggregates_are_over_complete_seeds_with_intervals_and_a_warning():
@@ -243,7 +282,7 @@ def test_csv_has_groups_marks_and_distances(tmp_path):
         (line,) = [each for each in csv.DictReader(file) if (each["row"], each["column"]) == ("pong", "scn")]
     assert float(line["distance"]) == pytest.approx(-0.3)
     assert (line["best"], line["collapsed"]) == ("0", "0")
-    assert "atari, mean of 1, n = 2: R²" in (tmp_path / "headline-quick" / "headline.csv").read_text()
+    assert "pong, n = 2: R²" in (tmp_path / "headline-quick" / "headline.csv").read_text()
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

@@ -52,7 +52,9 @@ def notes(
     failed = status["failed"]
     if any(cell.covered for cell in shown):
         missing += " Beside it, how many of the data sets have a value."
-    missing += f" Of {len(scores.runs)} runs {failed} failed." if failed else ""
+    missing += f" Of {len(scores.runs)} runs {failed} failed" if failed else ""
+    answered = any(record.status == "failed" and record.metrics for record in scores.runs.values())
+    missing += (", of which what other probes answered is shown." if answered else ".") if failed else ""
     return tuple(filter(None, (signs, missing, footnote(scores, entrants))))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmark.report.captions import PLUMBING, caption, listed, notes
+from benchmark.report.captions import PLUMBING, caption, notes
 from benchmark.report.comparison import Measure, cells
 from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Row, Table
@@ -47,13 +47,15 @@ MAIN: dict[str, tuple[Main, ...]] = {
 }
 """What stands for a suite. GridWorld's objects are single pixels, so that it has no FG-ARI and no column of it."""
 
-LEAD = (
-    "Every method by the main metrics of every suite, on test. Atari: slot accuracy (R² of ridge regression on "
-    "standardised slots), compactness and modularity of its weights, standardised too, all averaged over games. "
-    "Synthetic videos: mean squared error on [-1, 1] and FG-ARI of a decoder trained on frozen slots, from the slots "
-    "of a frame (s) and from those predicted one step ahead (p1). Worlds: how often a prediction is the nearest to the "
-    "true state of all."
-)
+LEAD = "Every method by the main metrics of every suite, on test."
+ABOUT = {
+    "atari": "Atari: slot accuracy (R² of ridge regression on standardised slots), compactness and modularity of its "
+    "weights, standardised too, all averaged over games.",
+    "synthetic": "Synthetic videos: mean squared error on [-1, 1] and FG-ARI of a decoder trained on frozen slots, "
+    "from the slots of a frame (s) and from those predicted one step ahead (p1).",
+    "worlds": "Worlds: how often a prediction is the nearest to the true state of all.",
+}
+"""What the columns of a suite are."""
 
 
 def tables(sets: Sequence[Scores]) -> list[Table]:
@@ -71,12 +73,12 @@ def _headline(sets: Sequence[Scores]) -> Table:
         for i, entrant in enumerate(entrants)
     )
     told = [sentence for scores in sets for sentence in re.split(r"(?<=\.) (?=[A-Z])", caption("", scores))]
-    text = " ".join(dict.fromkeys([*[PLUMBING] * (PLUMBING in told), LEAD, *told]))
-    below = notes(everyone, entrants, [cell for row in rows for cell in row.cells], "the lowest MSE, else the highest")
-    absent = [suite for suite in MAIN if suite not in {scores.suite for scores in sets}]
-    more = (f"Nothing to show of {listed(absent)} at this budget.",) if absent else ()
+    about = [ABOUT[scores.suite] for scores in sets]
+    text = " ".join(dict.fromkeys([*[PLUMBING] * (PLUMBING in told), LEAD, *about, *told]))
     heads = tuple(column for column, _ in columns)
-    return Table("headline", text, "method", heads, rows, max(len(s.seeds) for s in sets), (*below, *more))
+    best = "the lowest MSE, else the highest" if any("MSE" in head.title for head in heads) else "the highest"
+    below = notes(everyone, entrants, [cell for row in rows for cell in row.cells], best)
+    return Table("headline", text, "method", heads, rows, max(len(s.seeds) for s in sets), below)
 
 
 def _columns(scores: Scores) -> list[Measure]:
@@ -86,7 +88,7 @@ def _columns(scores: Scores) -> list[Measure]:
         possible = scores.possible(main.metric, main.target, main.probe)
         over = tuple(dataset for dataset in possible if not main.datasets or dataset in main.datasets)
         if over:
-            what = over[0] if main.datasets else f"{scores.suite}, mean of {len(over)}"
+            what = f"{scores.suite}, mean of {len(over)}" if len(over) > 1 else over[0]
             means = [scores.mean(entrant, over, main.metric, main.target, main.probe) for entrant in scores.entrants()]
             seeds = max((mean.n for mean in means if mean), default=len(scores.seeds))
             column = Column(main.title, main.decimals, group=f"{what}, n = {seeds}", num_seeds=seeds)

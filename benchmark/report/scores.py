@@ -97,7 +97,7 @@ class Scores:
     def value(
         self, entrant: Entrant, dataset: str, seed: int, metric: str, target: str = "all", probe: str = ""
     ) -> float | None:
-        """A metric of a target by a probe ("": whichever measures it), on test.
+        """A metric of a target by a probe ("": the first in the record that measures it), on test.
 
         None where the run is missing, the probe has not answered (of a run that failed others may have) or the metric
         is undefined.
@@ -163,5 +163,5 @@ def _by_entrant(records: Sequence[Record], context: Context) -> dict[tuple[Entra
 
 def _on_test(record: Record) -> dict[tuple[str, str, str], float | None]:
     rows = [row for row in record.metrics if row["split"] == "test"]
-    by_any = {(row["metric"], row["target"], ""): row["value"] for row in rows}
+    by_any = {(row["metric"], row["target"], ""): row["value"] for row in reversed(rows)}
     return by_any | {(row["metric"], row["target"], row["probe"]): row["value"] for row in rows}

@@ -1,0 +1,52 @@
+"""A table for each probe that no suite names, a user's own: every method by all that the probe measures."""
+
+from __future__ import annotations
+
+from benchmark.report.captions import listed
+from benchmark.report.comparison import Measure, by_method
+from benchmark.report.scores import Scores
+from benchmark.report.table import Column, Table
+from benchmark.suites import SUITES
+
+__all__ = ["tables"]
+
+WIDEST = 8
+"""Columns of a table at most."""
+
+BEST = {True: max, False: min}
+
+
+def tables(scores: Scores) -> list[Table]:
+    """One a probe, in the order of their names."""
+    claimed = {name for suite in SUITES.values() for name in suite.probes}
+    rows = (row for record in scores.runs.values() for row in record.metrics)
+    return [_of(probe, scores) for probe in sorted({row["probe"] for row in rows} - claimed)]
+
+
+def _of(probe: str, scores: Scores) -> Table:
+    """Its metrics, averaged over the data sets that have them; parts, such as coordinates, where there is no whole."""
+    rows = [row for record in scores.runs.values() for row in record.metrics if row["probe"] == probe]
+    found = {(row["metric"], row["target"]): row["higher_is_better"] for row in rows if row["split"] == "test"}
+    whole = {metric for metric, target in found if target == "all"}
+    shown = [what for what in found if what[1] == "all" or what[0] not in whole][:WIDEST]
+    measures = []
+    for metric, target in shown:
+        over = scores.possible(metric, target, probe)
+        title = metric if target == "all" else f"{metric} {target}"
+        which = f"mean of {len(over)}" if len(over) > 1 else listed(over)
+        better = found[metric, target]
+        measures.append(
+            Measure(
+                metric,
+                Column(title, 3, group=which),
+                over,
+                compared=better is not None,
+                target=target,
+                probe=probe,
+                best=BEST.get(better, max),
+            )
+        )
+    left_out = len(found) - len(shown)
+    lead = f"What probe {probe} measures, on test, mean over data sets ({listed(scores.datasets)})."
+    lead += f" {left_out} more of its numbers are in metrics.csv." if left_out else ""
+    return by_method(f"probe-{probe}", lead, scores, (), measures, bold="the better by the probe's own word,")
