@@ -15,7 +15,8 @@ class ClipsInMemory(Split):
     """Clips of equal length; a sample is a window of a clip drawn at random, both uniform.
 
     Frames stay one byte a value; inside the compiled step 0 to 255 become floats in `frame_range`. Labels and actions
-    lie beside them, [i t ...]. `valid` is False at entries that do not count; None: all do.
+    lie beside them, [i t ...]. `valid` is False at entries that do not count; None: all do. Raises ValueError for
+    frames of another kind.
     """
 
     def __init__(
@@ -26,6 +27,9 @@ class ClipsInMemory(Split):
         frame_range: tuple[float, float] = (0.0, 1.0),
         valid: Bool[np.ndarray, "i t"] | None = None,
     ) -> None:
+        if frames.dtype != np.uint8 or frames.ndim != 5:
+            given = f"{frames.dtype} of shape {frames.shape}"
+            raise ValueError(f"frames are {given}; expected uint8 (0 to 255), [i t h w c]")
         self.data = {"frames": frames, "actions": actions, "labels": labels}
         self.frame_range = frame_range
         self.valid = np.ones(frames.shape[:2], bool) if valid is None else valid

@@ -134,7 +134,7 @@ def _main(options: argparse.Namespace) -> int:
     if options.seeds_together > 1 and options.log:
         raise UserError(f"--log {options.log} follows one run at a time; leave it or --seeds-together out")
     if options.tune and not candidates:
-        raise UserError("--tune: nothing here trains on frames small enough for a decoder; leave --tune out")
+        raise UserError("--tune: nothing here trains on frames that a decoder paints (64x64 at most); leave --tune out")
     if options.report_only and not options.out.exists():
         raise UserError(
             f"--report-only: {str(options.out)!r} does not exist; name a folder that has records with --out"
@@ -251,7 +251,7 @@ def submit(folders: Sequence[str], cache: Path, options: argparse.Namespace) -> 
 
 def execute(items: list[Item], expected: Estimate, engine: Engine, cache: Path) -> int:
     """Do what is to be done; 1 if any run failed, now or before."""
-    failures = sum(item.state == "failed" for item in items)
+    failures, last = sum(item.state == "failed" for item in items), None
     forget_checkpoints(items, cache)
     if expected.runs:
         check_room(items, cache)
@@ -260,9 +260,11 @@ def execute(items: list[Item], expected: Estimate, engine: Engine, cache: Path) 
         with progress_for(expected.runs, engine.lanes) as display:
             for record in engine.execute(items, display):
                 if record.status != "ok":
-                    failures += 1
+                    failures, last = failures + 1, record
                 elif record.path in trained:
                     timings.add(record, trained[record.path])
+    if last:
+        print(f"a run that failed has its traceback in its record, the last in {last.path}; --retry-failed tries again")
     return 1 if failures else 0
 
 

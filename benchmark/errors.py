@@ -1,7 +1,12 @@
-"""What a user can mend, a run that was lost to another process, and why a run failed in one line."""
+"""What a user can mend, a run that was lost to another process, and what went wrong and where in one line."""
 
-from collections.abc import Iterable
+import os
+import sysconfig
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class UserError(ValueError):
@@ -21,8 +26,48 @@ class LostError(Exception):
 
 
 def reason(error: Exception) -> str:
-    """Why a run failed, in one line."""
+    """Why a run failed, in one line, with the place in a plug-in's file where that took part."""
     line = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    if _plugins_frames(error) and not isinstance(error, UserError):
+        line += f" ({place(error)})"
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         return f"out of memory; fewer frames a step need less (--set training.frames_per_step=N): {line}"
     return line
+
+
+@contextmanager
+def answering(what: str) -> Iterator[None]:
+    """Turns whatever a plug-in raises when it is asked something outside a run into a UserError that names the line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{what}: {raised(error)}") from None
+
+
+def raised(error: BaseException) -> str:
+    """What a plug-in raised, and where, in one line."""
+    reason = str(error).strip().partition("\n")[0]
+    return f"it raises {type(error).__name__}: {reason} ({place(error)})"
+
+
+def place(error: BaseException) -> str:
+    """The file and line where code of a plug-in went wrong; the innermost of all where no such code took part."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    last = (_plugins_frames(error) or traceback.extract_tb(error.__traceback__))[-1]
+    return f"{last.filename}, line {last.lineno}"
+
+
+def _plugins_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Where the error went through code of a plug-in, the innermost place last."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if not frame.filename.startswith(("<frozen", *_NOT_A_PLUGINS))]
+
+
+_NOT_A_PLUGINS = (
+    str(Path(__file__).resolve().parent) + os.sep,
+    *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")),
+)
+"""Folders of the engine, of Python and of installed packages."""

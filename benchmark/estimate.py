@@ -11,9 +11,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmark.errors import answering
 from benchmark.machine import threads
 from benchmark.plan import Item, Run
-from benchmark.plugins import answering
 from benchmark.records import Record, write_atomically
 
 SECONDS_PER_VALUE = {"nature_cnn": 5e-8, "pixelwise": 8e-7}

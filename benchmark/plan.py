@@ -12,12 +12,12 @@ from typing import Any, Literal
 from benchmark import parameters, records
 from benchmark.configure import Configuration
 from benchmark.contracts import Dataset, Method, Probe
-from benchmark.errors import UserError
+from benchmark.errors import UserError, answering
 from benchmark.joint import Joint, joint
-from benchmark.plugins import answering
 from benchmark.records import Record
-from benchmark.registry import configuration
+from benchmark.registry import configuration, source
 from benchmark.suites import Training
+from benchmark.types import DatasetSpec
 
 ENGINE = 1
 """Raised by hand when a change of the training kernel alters what training computes."""
@@ -71,7 +71,7 @@ class Run:
         return {
             name: records.digest(configuration(probe))
             for name, probe in self.probes.items()
-            if probe.supports(spec) is None
+            if supported(probe, spec) is None
         }
 
     @cached_property
@@ -176,7 +176,7 @@ def plan(grid: Iterable[Run], out: Path, cache: Path, *, retry_failed: bool, rep
 
 
 def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -> Item:
-    if reason := run.method.supports(run.dataset.spec()) or _without_probes(run):
+    if reason := supported(run.method, run.dataset.spec()) or _without_probes(run):
         return Item(run, "skipped", reason)
     if (window := run.trained.window(run.dataset.spec())) < 1:
         raise UserError(f"{run.method_name} on {run.dataset_name}: window gave {window}; it must be at least 1")
@@ -188,10 +188,10 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
     except records.DamagedRecordError as error:
         return Item(run, "damaged", f"{run.path}: {error}; it is set aside and the run done again")
     kept, changed = run.kept_parameters(out, cache, record), _changed_probes(run, record)
-    if record.status == "failed":
+    if record.status == "failed" and (changed or retry_failed):
         if not (retry_failed and kept):
             return Item(run, "retry" if retry_failed else "failed", record.reason or "", record)
-    elif not (changed or reprobe):
+    elif not (changed or reprobe):  # what else has failed, such as a probe that is not asked now, is no matter
         return Item(run, "done", record=record)
     elif not kept:
         return Item(run, "new", "its parameters are not kept, so it is trained again for the changed probe", record)
@@ -200,11 +200,21 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
     return Item(run, "reprobe", f"only {', '.join(changed)}", record, changed)
 
 
+def supported(plugin: Method | Probe, spec: DatasetSpec) -> str | None:
+    """Why it does not go with a data set, None if it does. Raises UserError where `supports` gives neither."""
+    given = plugin.supports(spec)
+    if given is None or (isinstance(given, str) and given.strip()):
+        return given
+    raise UserError(
+        f"{source(type(plugin))}: supports gave {given!r} for {spec.name}; expected None, or a text that says why not"
+    )
+
+
 def _without_probes(run: Run) -> str | None:
     """Why none of the probes can be asked; None if one can."""
     if run.probe_digests:
         return None
-    reasons = (f"{name}: {probe.supports(run.dataset.spec())}" for name, probe in run.probes.items())
+    reasons = (f"{name}: {supported(probe, run.dataset.spec())}" for name, probe in run.probes.items())
     return f"no probe to ask it ({'; '.join(reasons)})"
 
 

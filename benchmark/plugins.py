@@ -7,16 +7,14 @@ import importlib
 import importlib.util
 import os
 import sys
-import sysconfig
-import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, place
 from benchmark.registry import datasets, methods, probes
 
-__all__ = ["answering", "load_plugins", "place", "raised"]
+__all__ = ["load_plugins"]
 
 REMEDY = "give the path of a Python file, or a module that can be imported"
 
@@ -56,6 +54,8 @@ def _file_module(path: Path, told: str) -> str:
     if not path.is_file() or path.suffix != ".py":
         what = "it is no Python file" if path.exists() else "there is no such file"
         raise UserError(f"{told}: {what}; {REMEDY}")
+    if b"\0" in path.read_bytes():
+        raise UserError(f"{told}: it holds null bytes, as no Python file does; {REMEDY}")
     return f"{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
 
 
@@ -118,37 +118,3 @@ def _mistakes_named(told: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{told}: {place(error)}: {type(error).__name__}: {reason}") from None
-
-
-@contextmanager
-def answering(what: str) -> Iterator[None]:
-    """Turns whatever a plug-in raises when it is asked something outside a run into a UserError that names the line."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{what}: {raised(error)}") from None
-
-
-def raised(error: BaseException) -> str:
-    """What a plug-in raised, and where, in one line."""
-    reason = str(error).strip().partition("\n")[0]
-    return f"it raises {type(error).__name__}: {reason} ({place(error)})"
-
-
-def place(error: BaseException) -> str:
-    """The file and line where code of a plug-in went wrong; the innermost of all where no such code took part."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}, line {error.lineno}"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<frozen")]
-    theirs = [frame for frame in frames if not frame.filename.startswith(_NOT_A_PLUGINS)]
-    last = (theirs or frames)[-1]
-    return f"{last.filename}, line {last.lineno}"
-
-
-_NOT_A_PLUGINS = (
-    str(Path(__file__).resolve().parent) + os.sep,
-    *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")),
-)
-"""Folders of the engine, of Python and of installed packages."""

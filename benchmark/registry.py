@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from benchmark.contracts import Dataset, Method, Probe
-from benchmark.errors import UserError, unknown
+from benchmark.errors import UserError, answering, unknown
 from benchmark.machine import ROOT
 
 T = TypeVar("T")
@@ -62,9 +62,11 @@ class Registry(Generic[T]):
         return _mistake_in_fields(cls, presets)
 
     def create(self, name: str, **overrides: Any) -> T:
-        """The configured object of that name. Raises UserError for an unknown name."""
+        """The configured object of that name. Raises UserError for an unknown name and for fields that it refuses."""
         cls, presets = self.entry(name)
-        return cls(**{**presets, **overrides})
+        given = {**presets, **overrides}
+        with answering(f"{self.kind} {name!r} with {given or 'its defaults'}"):
+            return cls(**given)
 
     def entry(self, name: str) -> tuple[type[T], dict[str, Any]]:
         """The class behind a name and the fields that the name presets. Raises UserError for an unknown name."""

@@ -6,8 +6,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from math import isfinite
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from flax import nnx
 
 from benchmark import parameters, records, stopping
+from benchmark.answers import Answer
 from benchmark.checkpoints import Checkpoints
 from benchmark.claims import Claim, Claims
 from benchmark.contracts import Dataset
@@ -30,10 +30,8 @@ from benchmark.progress import Progress
 from benchmark.records import Record
 from benchmark.registry import code, configuration
 from benchmark.siblings import Siblings, alike
-from benchmark.types import Frozen, Key, Metric, ProbeResult
+from benchmark.types import Frozen, Key
 
-ARRAYS_LIMIT = 4_000_000
-"""Bytes of arrays for figures that a probe may leave beside a record."""
 POLL = 1.0
 """Seconds between two looks at the runs of others."""
 
@@ -176,8 +174,9 @@ class Runner:
     def _carry_out(self, item: Item) -> Record:
         standing, bench = standing_before(item), self._bench_for(item.run)
         try:
-            for standing in self._run(item, bench.loaded(item.run), bench.program(item.run)):
-                records.encode(standing)
+            for made in self._run(item, bench.loaded(item.run), bench.program(item.run)):
+                records.encode(made)
+                standing = made
             return standing
         except LostError:
             raise
@@ -295,14 +294,14 @@ class Runner:
             self.progress.stage(f"probing, {name}")
             probe = run.probes[name]
             try:
-                result = probe(*frozen, jax.random.fold_in(key, zlib.crc32(name.encode())))
-                rows[name], notes[name], left = checked_result(name, result)
+                answer = Answer.of(name, probe(*frozen, jax.random.fold_in(key, zlib.crc32(name.encode()))))
             except Exception as error:
                 errors[name] = error
                 continue
             origin = {"commit": commit(), "code": code(type(probe))}
             asked[name] = {"digest": run.probe_digests[name], "configuration": configuration(probe), **origin}
-            arrays = {part: array for part, array in arrays.items() if part.partition(".")[0] != name} | left
+            rows[name], notes[name] = answer.rows, answer.notes
+            arrays = {part: array for part, array in arrays.items() if part.partition(".")[0] != name} | answer.arrays
         place = {name: number for number, name in enumerate(run.probe_digests)}
         order = sorted(rows, key=lambda name: place.get(name, -1))  # which does not tell when a probe was asked
         self._confirm()
@@ -333,26 +332,3 @@ class Runner:
         except OSError as error:
             remedy = "make room there, then give the same command again"
             raise UserError(f"the record {record.path} cannot be written ({error.strerror}); {remedy}") from None
-
-
-def _row(probe: str, metric: Metric) -> dict[str, Any]:
-    """A metric as a row of a record. Raises ValueError for a number that is not finite: undefined is None."""
-    value = None if metric.value is None else float(metric.value)
-    if value is not None and not isfinite(value):
-        raise ValueError(f"probe {probe} gave {metric.metric} of {metric.target} = {value}; undefined must be None")
-    return {"probe": probe, **asdict(metric), "value": value}
-
-
-def checked_result(
-    probe: str, result: ProbeResult
-) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, np.ndarray]]:
-    """A probe's rows, notes and named arrays as they are kept.
-
-    Raises ValueError for a number that is not finite and for arrays beyond ARRAYS_LIMIT, TypeError or ValueError for
-    notes that JSON does not have.
-    """
-    arrays = {f"{probe}.{part}": np.asarray(value) for part, value in result.arrays.items()}
-    size = sum(array.nbytes for array in arrays.values())
-    if size > ARRAYS_LIMIT:
-        raise ValueError(f"its arrays take {size} bytes; at most {ARRAYS_LIMIT} are kept")
-    return [_row(probe, metric) for metric in result.metrics], records.as_read(result.notes), arrays

@@ -313,6 +313,8 @@ def test_a_sound_data_set_passes_all():
         (beside("labels", lambda a: a._replace(masks=a.masks + 1)), "clips have the shape", "labels.masks: values"),
         (replace(DATA, test=DATA.train), "train and test differ", "clip 0 of test is clip 0 of train"),
         (replace(DATA, facts={"when": {1}}), "facts are plain", "no JSON value"),
+        (replace(DATA, spec=replace(DATA.spec, backbone="nature_cnn")), "its backbone takes", "leaves 0x0 positions"),
+        (replace(DATA, spec=replace(DATA.spec, backbone="resnet")), "its backbone takes", "none of that name"),
         (replace(DATA, spec=replace(DATA.spec, num_slots=3)), "load completes the spec", "expected spec()'s"),
         (replace(DATA, spec=replace(DATA.spec, coordinate_std=())), "load completes the spec", "expected as many"),
     ],

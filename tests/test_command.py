@@ -3,10 +3,11 @@
 import json
 import shutil
 from collections import namedtuple
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 import tiny
 
@@ -318,6 +319,19 @@ def test_a_failed_run_is_recorded_the_rest_goes_on_and_the_exit_code_is_1(tmp_pa
     assert "2 failed before; --retry-failed" in capsys.readouterr().out
 
 
+def test_facts_that_no_record_can_hold_fail_their_runs_and_the_rest_goes_on(tmp_path, monkeypatch):
+    load = tiny.Tiny.load
+
+    def with_an_array(self, cache, report):
+        splits = load(self, cache, report)
+        return replace(splits, facts={**splits.facts, "frames": np.ones(3)})
+
+    monkeypatch.setattr(tiny.Tiny, "load", with_an_array)
+    assert command(tmp_path, "--methods", "random-cnn,scn") == 1
+    found = records.read_all(tmp_path)[0]
+    assert len(found) == 2 and all("ndarray is not JSON serializable" in record.reason for record in found)
+
+
 @pytest.fixture
 def broken_probe(monkeypatch):
     """A linear probe that raises, and what mends it."""
@@ -334,7 +348,8 @@ def broken_probe(monkeypatch):
 def test_a_probe_that_fails_costs_no_training(tmp_path, capsys, monkeypatch, broken_probe):
     assert command(tmp_path, "--methods", "scn") == 1
     (record,) = records.read_all(tmp_path)[0]
-    assert record.reason == "probe linear: RuntimeError: the line is bent"
+    line = 1 + Path(__file__).read_text().split('RuntimeError("the line is bent")')[0].count("\n")
+    assert record.reason == f"probe linear: RuntimeError: the line is bent ({__file__}, line {line})"
     assert record.curve and record.training["steps"] == 2
     broken_probe()
     monkeypatch.setattr(training.Kernel, "fit", None)
@@ -358,6 +373,12 @@ def test_a_probe_that_fails_takes_no_other_with_it_and_alone_is_asked_again(tmp_
     assert command(tmp_path, "--methods", "scn") == 1
     (record,) = records.read_all(tmp_path)[0]
     assert record.status == "failed" and {row["probe"] for row in record.metrics} == {"diagnostics"}
+    shown = capsys.readouterr().out
+    assert f"the last in {record.path}" in shown and "1 runs 1 failed, of which what other probes answered" in shown
+    assert command(tmp_path, "--methods", "scn", "--probes", "diagnostics", "--dry-run") == 0
+    assert "1 done" in capsys.readouterr().out  # what is asked now has not failed
+    assert command(tmp_path, "--methods", "scn", "--dry-run") == 0
+    assert "1 failed before" in capsys.readouterr().out
     broken_probe()
     assert command(tmp_path, "--methods", "scn", "--retry-failed") == 0
     assert "only linear" in capsys.readouterr().out
@@ -419,7 +440,7 @@ def test_retry_failed_runs_them_again(tmp_path, monkeypatch, faulty):
 def test_a_data_set_that_cannot_be_had_fails_its_runs_only(tmp_path, capsys):
     assert command(tmp_path, "--methods", "scn", "--set", "datasets.tiny.broken=true") == 1
     (record,) = records.read_all(tmp_path)[0]
-    assert record.reason == "RuntimeError: the disk with the squares is gone"
+    assert record.reason == f"RuntimeError: the disk with the squares is gone ({tiny.__file__}, line 39)"
 
 
 def test_a_record_that_the_disk_cannot_take_ends_the_command_with_one_line(tmp_path, capsys, monkeypatch):

@@ -47,6 +47,17 @@ def test_the_guide_has_three_files_and_the_method_takes_40_lines_at_most():
     assert len(FILES["nearness.py"].splitlines()) <= 40
 
 
+def test_frames_that_are_not_bytes_are_refused(tmp_path):
+    """In a process of its own, without the checks of shapes that the tests have."""
+    floats = FILES["drift.py"].replace(".astype(np.uint8)", ".astype(np.float32) / 255")
+    (tmp_path / "drift.py").write_text(floats)
+    command = [sys.executable, str(ROOT / "run_benchmark.py"), "--plugin", "drift.py", "--methods", "random-cnn"]
+    command += ["--datasets", "drift", "--suite", "atari", "--budget", "smoke", "--out", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    (record,) = records.read_all(tmp_path / "out")[0]
+    assert done.returncode == 1 and "frames are float32 of shape (40, 4, 84, 84, 3); expected uint8" in record.reason
+
+
 def test_pasted_or_dropped_in_the_files_train_alike_and_appear_in_the_tables(elsewhere, tmp_path):
     shown = run(ROOT, elsewhere, *(word for name in FILES for word in ("--plugin", name)))
     assert "nearness" in shown

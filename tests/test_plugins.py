@@ -82,6 +82,7 @@ def test_what_is_recorded_of_the_code_is_the_file_as_it_was_imported(write):
         ("x = 1\n\nint('many')", "mine.py, line 3: ValueError: invalid literal"),
         ("exit(1)", "mine.py, line 1: SystemExit"),
         ("x = 1", "mine.py registers no method, data set or probe; docs/add-a-method.md"),
+        ("x = 1\n\0", "mine.py': it holds null bytes"),
         (VARIANT.format(name="scn"), "mine.py, line 3: method 'scn' in "),
         (VARIANT.format(name="all"), "'all'; choose another"),
         (VARIANT.format(name="a/b"), "a name is made of letters"),
@@ -163,6 +164,10 @@ def test_what_a_plugin_brings_is_run_and_the_report_does_without_it(write, tmp_p
 
 UNANSWERING = [
     ("    def supports(self):\n        return None", "supports() takes 1 positional argument"),
+    (
+        "    def supports(self, spec):\n        return True",
+        "PATH: supports gave True for tiny; expected None, or a text",
+    ),
     ("    def supports(self, spec):\n        return {}['reason']", "KeyError: 'reason' (PATH, line 11)"),
     ("    def window(self):\n        return 2", "window() takes 1 positional argument"),
     ("    def window(self, spec):\n        return 0", "window gave 0; it must be at least 1"),
@@ -181,7 +186,38 @@ def test_a_method_that_cannot_answer_before_it_runs_is_one_line(write, tmp_path,
     where = ["--suite", "atari", "--datasets", "tiny", "--budget", "smoke", "--out", str(tmp_path / "out")]
     assert main(["--plugin", str(path), "--methods", "mine", *where, *options]) == 2
     shown = capsys.readouterr().err
-    assert shown.count("\n") == 1 and "mine on tiny" in shown and message.replace("PATH", str(path)) in shown
+    assert shown.count("\n") == 1 and "tiny" in shown and message.replace("PATH", str(path)) in shown
+
+
+def test_fields_that_a_method_refuses_are_one_line(write, tmp_path, capsys):
+    head = "@methods.register('mine')\n@dataclass(frozen=True, kw_only=True)\nclass Mine(scn):\n"
+    path = write(
+        CLASS.format(body=f"{head}    def __post_init__(self):\n        assert self.slot_size < 99, 'too wide'")
+    )
+    asked = ["--plugin", str(path), "--methods", "mine", "--datasets", "tiny", "--out", str(tmp_path / "out")]
+    assert main([*asked, "--set", "methods.mine.slot_size=100"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and "method 'mine' with {'slot_size': 100}: it raises AssertionError" in shown
+    assert f"too wide ({path}, line 11)" in shown
+
+
+@pytest.mark.parametrize("backbone", ["resnet", "nature_cnn"])
+def test_a_backbone_that_is_none_or_does_not_take_the_frames_is_said_of_the_data_set(write, tmp_path, capsys, backbone):
+    head = (
+        "from dataclasses import replace\nfrom benchmark.registry import datasets\ntiny = datasets.entry('tiny')[0]\n"
+    )
+    head += "@datasets.register('mine')\n@dataclass(frozen=True, kw_only=True)\nclass Mine(tiny):\n"
+    spec = f"replace(super().spec(), name='mine', frame_shape=(48, 48, 3), backbone='{backbone}')"
+    path = write(CLASS.format(body=f"{head}    def spec(self):\n        return {spec}\n"))
+    asked = ["--plugin", str(path), "--methods", "random-cnn", "--datasets", "mine", "--out", str(tmp_path / "out")]
+    code = main([*asked, "--suite", "atari", "--budget", "smoke"])
+    if backbone == "resnet":
+        shown = capsys.readouterr().err
+        assert code == 2 and shown.count("\n") == 1
+        assert "unknown backbone of data set 'mine': 'resnet'; known: cswm_large" in shown
+    else:
+        (record,) = records.read_all(tmp_path / "out")[0]
+        assert code == 1 and "of frames of 48x48 nature_cnn leaves 1x1 positions, at least 3x3" in record.reason
 
 
 def test_a_data_set_that_cannot_say_what_is_missing_is_one_line(write, tmp_path, capsys):

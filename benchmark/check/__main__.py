@@ -18,9 +18,9 @@ from benchmark.check.ground import ground
 from benchmark.check.outcome import Check, ask
 from benchmark.configure import Configuration, select
 from benchmark.contracts import Method, Probe
-from benchmark.errors import UserError, unknown
+from benchmark.errors import UserError, answering, unknown
 from benchmark.machine import cache_folder, set_up_jax
-from benchmark.plugins import answering, load_plugins
+from benchmark.plugins import load_plugins
 from benchmark.program import on_device
 from benchmark.registry import Registry, datasets, methods, probes, source
 from benchmark.suites import SUITES

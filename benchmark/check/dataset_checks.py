@@ -9,11 +9,14 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 
 from benchmark.check import outcome
 from benchmark.check.outcome import Check
 from benchmark.contracts import Dataset, Split, Splits
+from benchmark.errors import UserError
 from benchmark.modules.backbones import BACKBONES
+from benchmark.modules.slot_maps import slot_encoder
 from benchmark.records import digest
 from benchmark.types import Batch, Data, DatasetSpec, Key
 
@@ -84,6 +87,17 @@ def the_spec_fits_together(source: Source) -> str | None:
     return None
 
 
+def its_backbone_takes_its_frames(source: Source) -> str | None:
+    spec = source.spec
+    if spec.backbone not in BACKBONES:
+        return "there is none of that name"
+    try:
+        jax.eval_shape(lambda: nnx.state(slot_encoder(spec, spec.num_slots, spec.slot_size or 32, nnx.Rngs(0))))
+    except UserError as error:
+        return str(error)
+    return None
+
+
 def facts_are_plain_values(source: Source) -> str | None:
     try:
         digest(source.splits.facts)
@@ -136,6 +150,7 @@ CHECKS: tuple[Check, ...] = (
     settings_are_plain_values,
     load_completes_the_spec_and_changes_nothing_else,
     the_spec_fits_together,
+    its_backbone_takes_its_frames,
     facts_are_plain_values,
     clips_have_the_shape_that_the_spec_says,
     samples_have_the_shape_that_the_spec_says,

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from benchmark.plugins import raised
+from benchmark.errors import raised
 from benchmark.records import digest
 from benchmark.registry import configuration
 

@@ -5,7 +5,7 @@ from math import prod
 import jax
 from flax import nnx
 
-from benchmark.modules.backbones import BACKBONES
+from benchmark.modules.backbones import backbone_of
 from benchmark.modules.rows import by_rows
 from benchmark.types import Array, DatasetSpec, Float
 
@@ -23,7 +23,7 @@ class ObjectMapEncoder(nnx.Module):
     """
 
     def __init__(self, spec: DatasetSpec, num_slots: int, slot_size: int, rngs: nnx.Rngs) -> None:
-        self.backbone = BACKBONES[spec.backbone](spec, rngs)
+        self.backbone = backbone_of(spec)(spec, rngs)
         size, step = MAPS[spec.backbone]
         features = self.backbone.num_features
         self.to_maps = nnx.Conv(features, num_slots, (size, size), step, padding="SAME", rngs=rngs)

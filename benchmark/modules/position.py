@@ -1,10 +1,9 @@
 """Where a feature is, told to networks that cannot see it."""
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from benchmark.modules.backbones import BACKBONES
+from benchmark.modules.backbones import backbone_of, grid_of
 from benchmark.modules.mlp import MLP
 from benchmark.modules.rows import by_rows
 from benchmark.types import Array, DatasetSpec, Float
@@ -23,9 +22,8 @@ class PositionedFeatures(nnx.Module):
     """
 
     def __init__(self, spec: DatasetSpec, rngs: nnx.Rngs) -> None:
-        self.backbone = BACKBONES[spec.backbone](spec, rngs)
-        frame = jax.ShapeDtypeStruct((1, *spec.frame_shape), "float32")
-        _, height, width, features = jax.eval_shape(lambda x: nnx.clone(self.backbone)(x), frame).shape
+        self.backbone = backbone_of(spec)(spec, rngs)
+        height, width, features = grid_of(self.backbone, spec, least=1)
         self.grid, self.num_features = (height, width), features
         self.linear = nnx.Linear(2, features, rngs=rngs)
         self.norm = nnx.LayerNorm(features, rngs=rngs)

@@ -5,7 +5,7 @@ from math import sqrt
 import jax
 from flax import nnx
 
-from benchmark.modules.backbones import BACKBONES
+from benchmark.modules.backbones import backbone_of, grid_of
 from benchmark.modules.object_maps import MAPS, ObjectMapEncoder
 from benchmark.modules.rows import by_rows
 from benchmark.types import Array, DatasetSpec, Float
@@ -20,8 +20,8 @@ class SlotMapEncoder(nnx.Module):
 
     def __init__(self, spec: DatasetSpec, num_slots: int, slot_size: int, rngs: nnx.Rngs) -> None:
         self.num_slots = num_slots
-        self.backbone = BACKBONES[spec.backbone](spec, rngs)
-        height, width, features = jax.eval_shape(lambda x: nnx.clone(self.backbone)(x), _frame(spec)).shape[1:]
+        self.backbone = backbone_of(spec)(spec, rngs)
+        height, width, features = grid_of(self.backbone, spec, least=3)
         self.group = features // num_slots
         orthogonal = nnx.initializers.orthogonal(sqrt(2))
         self.conv = nnx.Conv(self.group, self.group // 2, (3, 3), padding="VALID", kernel_init=orthogonal, rngs=rngs)
@@ -49,11 +49,7 @@ def slot_encoder(
 
 def too_many_slots(spec: DatasetSpec, num_slots: int | None) -> str | None:
     """Why the backbone's features do not do for so many slots (None: the data set's); None if they do."""
-    slots, features = num_slots or spec.num_slots, BACKBONES[spec.backbone].num_features
+    slots, features = num_slots or spec.num_slots, backbone_of(spec).num_features
     if spec.backbone in MAPS or features >= 2 * slots:
         return None
     return f"{slots} slots need {2 * slots} feature maps, {spec.backbone} has {features}"
-
-
-def _frame(spec: DatasetSpec) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct((1, *spec.frame_shape), "float32")
