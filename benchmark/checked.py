@@ -1,4 +1,5 @@
-"""The parts of a method, called; what they give back is what the contract says, or one line names their file.
+"""The parts of a method, called, and a data set, loaded; what comes of it is what the contract says, or one line names
+their file.
 
 Only shapes and types are looked at, while a program is traced: it costs nothing when the program runs.
 """
@@ -11,11 +12,22 @@ from typing import Any, NoReturn
 import jax
 import jax.numpy as jnp
 
-from benchmark.contracts import Method
+from benchmark.contracts import Dataset, Method, Splits
 from benchmark.registry import source
 from benchmark.types import Array, Batch, Float, Int, Key, Slots
 
-__all__ = ["encode", "loss", "predict"]
+__all__ = ["encode", "loaded", "loss", "predict"]
+
+
+def loaded(dataset: Dataset, splits: Splits) -> Splits:
+    """What `load` gave. Raises ValueError unless its frames have the shape that their spec says."""
+    for name in ("train", "probe", "val", "test"):
+        split = getattr(splits, name)
+        frames = jax.eval_shape(split.read, split.data, jax.ShapeDtypeStruct((1,), "int32")).frames
+        if frames.ndim != 5 or frames.shape[2:] != splits.spec.frame_shape:
+            expected = f"[b t h w c] with (h, w, c) = {splits.spec.frame_shape} as its spec says"
+            raise ValueError(f"{source(type(dataset))}: {name}.read gave frames of {frames.shape}; expected {expected}")
+    return splits
 
 
 def loss(method: Method, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:

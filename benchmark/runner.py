@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from benchmark import parameters, records, stopping
+from benchmark import checked, parameters, records, stopping
 from benchmark.answers import Answer
 from benchmark.checkpoints import Checkpoints
 from benchmark.claims import Claim, Claims
@@ -208,7 +208,7 @@ class Runner:
         """The run's data set, or why it cannot be had."""
         began = time.perf_counter()
         try:
-            splits = on_device(run.dataset.load(self.cache, self.progress.note))
+            splits = on_device(checked.loaded(run.dataset, run.dataset.load(self.cache, self.progress.note)))
         except Exception as error:
             return error
         return Loaded(splits, reader(splits.spec), time.perf_counter() - began)

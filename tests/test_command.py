@@ -12,6 +12,7 @@ import pytest
 import tiny
 
 from benchmark import parameters, plan, records, runner, training
+from benchmark.check.ground import ground
 from benchmark.command import main
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.progress import PlainProgress
@@ -330,6 +331,15 @@ def test_facts_that_no_record_can_hold_fail_their_runs_and_the_rest_goes_on(tmp_
     assert command(tmp_path, "--methods", "random-cnn,scn") == 1
     found = records.read_all(tmp_path)[0]
     assert len(found) == 2 and all("ndarray is not JSON serializable" in record.reason for record in found)
+
+
+def test_frames_of_another_shape_than_the_spec_says_fail_their_runs(tmp_path, monkeypatch):
+    spec = tiny.Tiny.spec
+    monkeypatch.setattr(tiny.Tiny, "spec", lambda self: replace(spec(self), frame_shape=(84, 84, 1)))
+    monkeypatch.setattr(tiny.Tiny, "load", lambda self, cache, report: replace(ground(spec(self), 9), spec=self.spec()))
+    assert command(tmp_path, "--methods", "random-cnn") == 1
+    (record,) = records.read_all(tmp_path)[0]
+    assert f"{tiny.__file__}: train.read gave frames of (1, 4, 84, 84, 3); expected" in record.reason
 
 
 @pytest.fixture

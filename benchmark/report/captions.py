@@ -39,9 +39,8 @@ def notes(
 ) -> tuple[str, ...]:
     """Below the table: bold, the marks that its cells have, dash, how many runs did not succeed and which collapsed."""
     shown = [*cells]
-    signs = f"Bold: {bold} as printed, ceilings left out."
-    if scores.context.ceilings:
-        signs += " A ceiling reads labels."
+    ceilings = any(entrant.role == "ceiling" for entrant in entrants)
+    signs = f"Bold: {bold} as printed{', ceilings left out. A ceiling reads labels' if ceilings else ''}."
     if any(cell.alike for cell in shown):
         signs += f" {ALIKE} {NOT_WORSE}"
     if any(cell.distance is not None for cell in shown):

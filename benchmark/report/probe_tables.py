@@ -47,6 +47,7 @@ def _of(probe: str, scores: Scores) -> Table:
             )
         )
     left_out = len(found) - len(shown)
-    lead = f"What probe {probe} measures, on test, mean over data sets ({listed(scores.datasets)})."
+    several = "each a mean over data sets: " if len(scores.datasets) > 1 else "on "
+    lead = f"What probe {probe} measures on the test split, {several}{listed(scores.datasets)}."
     lead += f" {left_out} more of its numbers are in metrics.csv." if left_out else ""
     return by_method(f"probe-{probe}", lead, scores, (), measures, bold="the better by the probe's own word,")
