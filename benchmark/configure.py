@@ -178,9 +178,9 @@ class Configuration:
 
 
 def unclaimed_probes() -> list[str]:
-    """The registered probes that no suite names."""
+    """The registered probes that no suite names, but for those that are asked by name only."""
     claimed = {name for suite in SUITES.values() for name in suite.probes}
-    return [name for name in probes if name not in claimed]
+    return [name for name in probes if name not in claimed and not probes.entry(name)[0].optional]
 
 
 def grounds(suite: str, text: str | None) -> dict[str, tuple[str, ...]]:

@@ -163,6 +163,8 @@ class Probe(ABC):
     version: ClassVar[int] = 1
     horizon: ClassVar[int] = 0
     """Steps ahead that it needs predicted; 0 for a probe that asks about the present only."""
+    optional: ClassVar[bool] = False
+    """True for a probe that is asked only where its name is given."""
 
     def __post_init__(self) -> None:
         """Raises UserError for a count (steps, draws) below 1."""

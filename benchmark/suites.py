@@ -71,9 +71,14 @@ class Suite:
     methods: dict[str, Fields] = field(default_factory=dict)
 
 
+def _decoders(fields: Fields) -> dict[str, Fields]:
+    """The same for every probe that trains a decoder."""
+    return dict.fromkeys(("decoder", "decoder-rollout", "decoder-whitened"), fields)
+
+
 def _with_balls(gridworld: Budget, training: Training, data: Fields, decoders: Fields | None = None) -> Budget:
     """GridWorld's budget, with that of Bouncing Balls beside it; None: the same decoders."""
-    probes = {"decoder": decoders, "decoder-rollout": decoders} if decoders else gridworld.probes
+    probes = _decoders(decoders) if decoders else gridworld.probes
     balls = replace(gridworld, training=training, data=data, probes=probes)
     return replace(gridworld, special={"bouncing_balls": balls})
 
@@ -130,16 +135,16 @@ GRIDWORLD_BUDGETS = {
     "smoke": Budget(
         Training(steps=6, frames_per_step=16 * 8),
         data={"probe_size": 200, "val_size": 50, "test_size": 100},
-        probes={"decoder": SHORT_DECODERS, "decoder-rollout": SHORT_DECODERS},
+        probes=_decoders(SHORT_DECODERS),
         meaningful=False,
     ),
     "quick": Budget(
         Training(steps=4_000, frames_per_step=128 * 8),
-        probes={"decoder": {"max_steps": 2_000}, "decoder-rollout": {"max_steps": 2_000}},
+        probes=_decoders({"max_steps": 2_000}),
     ),
     "paper": Budget(
         Training(steps=100_000, frames_per_step=1024 * 8),
-        probes={"decoder": LONG_DECODERS, "decoder-rollout": LONG_DECODERS},
+        probes=_decoders(LONG_DECODERS),
     ),
 }
 

@@ -1,6 +1,6 @@
 """The probes that judge pixels and masks: decoders on slots whose frames are known, and yardsticks."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from benchmark.configure import Configuration
 from benchmark.errors import UserError
 from benchmark.training import Kernel, adam
-from benchmark.types import Batch, DatasetSpec, Decoded, Frozen, Labels
+from benchmark.types import Batch, DatasetSpec, Decoded, Frozen, Labels, ProbeResult
 from probes.colour_kmeans import ColourKMeans, cluster
 from probes.decoder import Decoder, figure_frames
 from probes.decoder_rollout import DecoderRollout
+from probes.decoder_whitened import DecoderWhitened, whitened, whitening
 from probes.decoding import Rule, Scored, align, fit_decoder
 from probes.masks import Masks
 
@@ -312,6 +314,49 @@ def test_of_frames_stacked_in_channels_figures_show_the_last():
     assert arrays["frames"].shape == arrays["s.frames"].shape == (1, TIME, SIDE, SIDE, 3)
     true = (np.asarray(SPLITS[2].data)[:1] + 1) / 2 * 255
     np.testing.assert_array_equal(arrays["frames"], true.astype(np.uint8))
+
+
+def test_whitened_slots_vary_alike_in_every_direction_and_each_slot_has_its_number():
+    random = np.random.default_rng(0)
+    slots = random.normal(size=(500, 2, 3)) * [10.0, 1.0, 1e-4] @ random.normal(size=(3, 3)) + 7
+    slots[:, 1, 2] = 3.0  # a direction without any variance
+    seen = whitened(whitening(slots.astype(np.float32)), slots)
+    values, numbers = seen[..., :3], seen[..., 3:]
+    np.testing.assert_array_equal(numbers, np.broadcast_to(np.eye(2), (500, 2, 2)))
+    np.testing.assert_allclose(values.mean(0), 0, atol=1e-3)
+    first = np.linalg.eigvalsh(np.cov(values[:, 0].T, bias=True))
+    assert first[1:] == pytest.approx([1, 1], abs=0.02) and first[0] <= 1.02  # the faintest may stay below
+    assert np.linalg.eigvalsh(np.cov(values[:, 1].T, bias=True))[0] < 1e-6
+
+
+def test_a_decoder_sees_whitened_slots_the_same_whatever_their_scale(monkeypatch):
+    """The same key and the same slots up to a linear map: the same error."""
+    given = []
+    monkeypatch.setattr(Decoder, "__call__", lambda self, *splits: given.append(splits[:3]) or ProbeResult(()))
+    noisy = [
+        replace(
+            s,
+            slots=s.slots + np.random.default_rng(i).normal(0, 0.1, s.slots.shape).astype(np.float32),
+            predicted=s.predicted,
+        )
+        for i, s in enumerate(FORESEEN)
+    ]
+    faint = [replace(s, slots=(s.slots * 1e-2).astype(np.float32), predicted=s.predicted * 1e-2) for s in noisy]
+    for splits in (noisy, faint):
+        DecoderWhitened()(*splits, KEY)
+    for one, other in zip(*given, strict=True):
+        np.testing.assert_allclose(np.abs(one.slots), np.abs(other.slots), atol=2e-2)
+        np.testing.assert_allclose(np.abs(one.predicted), np.abs(other.predicted), atol=2e-2)
+        assert one.slots.shape[-1] == SPLITS[0].slots.shape[-1] + SLOTS
+
+
+def test_an_optional_probe_is_asked_by_its_name_only():
+    assert "decoder-whitened" not in Configuration("synthetic", "quick").probes("gridworld")
+    (asked,) = Configuration("synthetic", "quick", asked=("decoder-whitened",)).probes("bouncing_balls").values()
+    decoder = Configuration("synthetic", "quick").probes("bouncing_balls")["decoder"]
+    assert {f.name: getattr(asked, f.name) for f in fields(asked)} == {
+        f.name: getattr(decoder, f.name) for f in fields(decoder)
+    }
 
 
 def test_all_twelve_large_frames_fit_into_the_arrays_and_these_stay_below_three_megabytes():

@@ -1,0 +1,68 @@
+"""What a decoder makes of slots whose every direction has the same scale.
+
+A decoder learns by gradient descent, and finds late what few and faint directions of a slot tell: it paints the objects
+that much of the variance speaks of and leaves the others out. A linear regression does not mind. Here both see alike:
+the principal directions of each slot are scaled to variance 1 on the probe's training frames. That map is linear and
+one to one, so it adds nothing to the slots and takes nothing from them.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import jax
+import numpy as np
+
+from benchmark.registry import probes
+from benchmark.types import Float, Frozen, ProbeResult
+from probes.decoder import Decoder
+
+__all__ = ["DecoderWhitened"]
+
+FAINTEST = 1e-5
+"""Of a slot's largest variance: what has less is scaled as if it had as much."""
+
+
+@probes.register("decoder-whitened")
+@dataclass(frozen=True, kw_only=True)
+class DecoderWhitened(Decoder):
+    """As `decoder`, on whitened slots. Asked only by its name.
+
+    As each slot has a map of its own, a slot's number stands beside its values: one decoder serves all slots. Slots of
+    several frames ahead, and a method's own decoder, are not asked about.
+    """
+
+    optional: ClassVar[bool] = True
+
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+        """As `Decoder`'s; the maps are fitted on `train` alone."""
+        if not train.valid.any():
+            return super().__call__(train, val, test, key)
+        maps = whitening(train.slots[train.valid])
+        train, val, test = (_seen_through(maps, split) for split in (train, val, test))
+        return super().__call__(train, val, test, key)
+
+
+Maps = tuple[Float[np.ndarray, "k d"], Float[np.ndarray, "k d d"]]
+
+
+def whitening(slots: Float[np.ndarray, "m k d"]) -> Maps:
+    """For every slot its mean and the matrix that takes what differs from it to variance 1 in each direction."""
+    values = slots.astype(np.float64)
+    centres = values.mean(0)
+    covariances = np.einsum("mkd,mke->kde", values - centres, values - centres) / len(values)
+    variances, directions = np.linalg.eigh(covariances)
+    least = FAINTEST * variances.max(-1, keepdims=True)
+    return centres, directions / np.sqrt(np.maximum(np.maximum(variances, least), np.finfo(np.float32).tiny))[:, None]
+
+
+def _seen_through(maps: Maps, split: Frozen) -> Frozen:
+    predicted = None if split.predicted is None else whitened(maps, split.predicted)
+    return replace(split, slots=whitened(maps, split.slots), predicted=predicted, decode=None)
+
+
+def whitened(maps: Maps, slots: Float[np.ndarray, "*b k d"]) -> Float[np.ndarray, "*b k e"]:
+    """Slots as their maps show them, the number of the slot as one of K behind: e = d + k."""
+    centres, matrices = maps
+    values = np.einsum("...kd,kde->...ke", slots - centres, matrices)
+    numbers = np.broadcast_to(np.eye(slots.shape[-2]), (*slots.shape[:-1], slots.shape[-2]))
+    return np.concatenate([values, numbers], axis=-1).astype(np.float32)
