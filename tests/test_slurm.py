@@ -1,5 +1,6 @@
 """Jobs that outlive the command, tried with submitit's local executor."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -78,5 +79,8 @@ def test_options_that_submitit_does_not_know_are_mistakes(tmp_path, capsys):
         shown = capsys.readouterr().err
         assert "--slurm" in shown and shown.count("\n") == 1
     path.write_text("jobs: 1")
+    if shutil.which("srun") is None:
+        assert command(tmp_path, "--methods", "random-cnn", "--slurm", str(path)) == 2
+        assert "cluster: local in the options tries it on this machine" in capsys.readouterr().err
     assert command(tmp_path, "--methods", "random-cnn", "--slurm", str(path), "--workers", "2") == 2
     assert "name one" in capsys.readouterr().err

@@ -74,7 +74,8 @@ class Jobs:
             executor = submitit.AutoExecutor(folder=folder, cluster=self.cluster)
             executor.update_parameters(**self.parameters)
         except (RuntimeError, ValueError, NameError, TypeError, AssertionError) as error:
-            raise UserError(f"--slurm: {str(error).strip().partition(chr(10))[0]}") from None
+            remedy = "; cluster: local in the options tries it on this machine" if "srun" in str(error) else ""
+            raise UserError(f"--slurm: {str(error).strip().partition(chr(10))[0]}{remedy}") from None
         return executor
 
 
