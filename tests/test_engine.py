@@ -11,6 +11,7 @@ import pytest
 from flax import nnx
 
 from benchmark import parameters, plan, records
+from benchmark.claims import Claim
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.contracts import Method
 from benchmark.errors import UserError
@@ -200,6 +201,29 @@ def test_what_a_probe_gives_that_cannot_be_kept_takes_nothing_of_the_others_with
     assert "bad" not in record.notes and record.notes["good"] == {"n": 1}
     kept = parameters.load_named(asked.arrays(tmp_path))
     assert [*kept] == ["good.few"] and kept["good.few"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("until", ["train", "probe"])
+def test_a_run_that_another_process_has_taken_over_writes_nothing_any_more(tmp_path, run, monkeypatch, until):
+    """Its claim is found lost when the training, or the probing, is over."""
+    stages = []
+    monkeypatch.setattr(Claim, "confirm", lambda self: until not in stages)
+    for stage in ("_train", "_probe"):
+        monkeypatch.setattr(Runner, stage, _told(getattr(Runner, stage), stages))
+    runner = Runner(tmp_path / "out", tmp_path / "cache", PlainProgress({}).lane(), keep_params=True)
+    assert runner._settle(plan.Item(run, "new")) is None
+    kept = set() if until == "train" else {run.parameters(tmp_path / "cache"), run.parameters_beside(tmp_path / "out")}
+    assert {path for path in tmp_path.rglob("seed-*") if path.suffix in (".json", ".npz")} == kept
+
+
+def _told(stage, stages):
+    """The same, and that it has begun."""
+
+    def told(self, *arguments):
+        stages.append(stage.__name__.lstrip("_"))
+        return stage(self, *arguments)
+
+    return told
 
 
 def test_no_two_failures_of_a_run_are_the_same_record(run):
