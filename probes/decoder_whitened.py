@@ -25,13 +25,15 @@ FAINTEST = 1e-5
 @probes.register("decoder-whitened")
 @dataclass(frozen=True, kw_only=True)
 class DecoderWhitened(Decoder):
-    """As `decoder`, on whitened slots. Asked only by its name.
+    """As `decoder`, on whitened slots of the frame itself. Asked only by its name.
 
-    As each slot has a map of its own, a slot's number stands beside its values: one decoder serves all slots. Slots of
-    several frames ahead, and a method's own decoder, are not asked about.
+    As each slot has a map of its own, a slot's number stands beside its values: one decoder serves all slots. Predicted
+    slots are not asked about, as they are off by many times what a faint direction varies; nor is a method's own
+    decoder.
     """
 
     optional: ClassVar[bool] = True
+    horizon: ClassVar[int] = 0
 
     def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
         """As `Decoder`'s; the maps are fitted on `train` alone."""
@@ -56,8 +58,7 @@ def whitening(slots: Float[np.ndarray, "m k d"]) -> Maps:
 
 
 def _seen_through(maps: Maps, split: Frozen) -> Frozen:
-    predicted = None if split.predicted is None else whitened(maps, split.predicted)
-    return replace(split, slots=whitened(maps, split.slots), predicted=predicted, decode=None)
+    return replace(split, slots=whitened(maps, split.slots), predicted=None, decode=None)
 
 
 def whitened(maps: Maps, slots: Float[np.ndarray, "*b k d"]) -> Float[np.ndarray, "*b k e"]:

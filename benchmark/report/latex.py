@@ -1,9 +1,12 @@
-"""A table as LaTeX: needs the packages booktabs and graphicx, and siunitx where numbers are aligned by it."""
+"""A table as LaTeX: needs the packages booktabs and graphicx, siunitx where numbers are aligned by it, and rotating
+where it is too wide to stand upright.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 
 from benchmark.report.table import DASH, Cell, Column, Row, Table, number, signed
@@ -30,6 +33,11 @@ SIGNS = {
 
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 """Shrinks what is wider than the page, and nothing else."""
+
+WIDEST = 140
+"""Characters of a line of an upright table: those of a wider one would be shrunk until they cannot be read."""
+GAP, SMALL = 1.5, 0.7
+"""Characters between two columns; the width of a small one."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,7 @@ PLAIN = Form("booktabs,graphicx", _right, _in_signs)
 ALIGNED = Form("booktabs,graphicx,siunitx", _at_the_point, _as_number, split=True)
 """By siunitx, at the decimal point; the document must say SET_UP."""
 
+ROTATING = "rotating"
 SET_UP = r"\sisetup{detect-weight=true,text-series-to-math=true,retain-explicit-plus=true}"
 
 
@@ -84,7 +93,7 @@ def document(inputs: Sequence[str], form: Form = PLAIN) -> str:
     lines = [
         r"\documentclass{article}",
         r"\usepackage[margin=2cm]{geometry}",
-        f"\\usepackage{{{form.packages}}}",
+        f"\\usepackage{{{form.packages},{ROTATING}}}",
         *((SET_UP,) if form is ALIGNED else ()),
         r"\begin{document}",
         *(f"\\input{{{name}}}" for name in inputs),
@@ -95,11 +104,16 @@ def document(inputs: Sequence[str], form: Form = PLAIN) -> str:
 
 
 def render(table: Table, folder: str, form: Form = PLAIN) -> str:
-    """A floating table, its caption above, as wide as the page at most; labelled "tab:<folder>-<name>"."""
+    """A floating table, its caption above, as wide as the page at most; labelled "tab:<folder>-<name>".
+
+    One of lines longer than WIDEST lies on its side.
+    """
     body = [line for row in table.rows for line in ((r"\midrule",) if row.summary else ()) + (_row(table, row, form),)]
+    lies = _characters(table) > WIDEST
+    packages = f"{form.packages},{ROTATING}" if lies else form.packages
     lines = [
-        f"% Needs \\usepackage{{{form.packages}}}{f' and {SET_UP}' if form is ALIGNED else ''}.",
-        r"\begin{table}[htbp]",
+        f"% Needs \\usepackage{{{packages}}}{f' and {SET_UP}' if form is ALIGNED else ''}.",
+        r"\begin{sidewaystable}" if lies else r"\begin{table}[htbp]",
         r"\centering",
         f"\\caption{{{escape(table.caption)}}}",
         f"\\label{{tab:{folder}-{table.name}}}",
@@ -113,7 +127,7 @@ def render(table: Table, folder: str, form: Form = PLAIN) -> str:
         r"\bottomrule",
         r"\end{tabular}}",
         f"\\par\\smallskip{{\\footnotesize {escape(' '.join(table.notes))}\\par}}",
-        r"\end{table}",
+        r"\end{sidewaystable}" if lies else r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -121,6 +135,24 @@ def render(table: Table, folder: str, form: Form = PLAIN) -> str:
 def escape(text: str) -> str:
     """Plain text as LaTeX; a character that pdfLaTeX cannot set becomes a question mark."""
     return "".join(SIGNS.get(sign, sign if sign.isascii() else "?") for sign in " ".join(text.split()))
+
+
+def _characters(table: Table) -> float:
+    """How many, about, a line of the table has, the gaps between columns among them; small ones count less."""
+    lines = [[table.corner, *(column.title for column in table.columns)]]
+    for row in table.rows:
+        cells = [
+            _row(replace(table, columns=(column,)), replace(row, cells=(cell,)), PLAIN)
+            for column, cell in zip(table.columns, row.cells, strict=True)
+        ]
+        lines.append([row.title, *(cell.partition(" & ")[2] for cell in cells)])
+    return sum(max(map(_length, column)) + GAP for column in zip(*lines, strict=True))
+
+
+def _length(text: str) -> float:
+    """Of a cell as it is printed."""
+    shown, small = re.sub(r"\\[A-Za-z]+|[\\{}$&]", "", text), "".join(re.findall(r"scriptsize([^{}]*)", text))
+    return len(shown) - (1 - SMALL) * len(small)
 
 
 def _columns(table: Table, form: Form) -> str:
