@@ -338,6 +338,17 @@ def test_latex_sets_ours_and_the_papers_value_under_one_title():
     assert r"\label{tab:atari-quick-small}" in text
 
 
+def test_a_table_too_wide_to_be_read_upright_lies_on_its_side():
+    one = small("R2")
+    (row,) = one.rows
+    for copies, lies in ((1, False), (4, False), (12, True)):
+        wide = replace(one, columns=one.columns * copies, rows=(replace(row, cells=row.cells * copies),))
+        text = latex.render(wide, SET)
+        assert (r"\begin{sidewaystable}" in text) == (r"\end{sidewaystable}" in text) == ("rotating" in text) == lies
+        assert (r"\begin{table}" in text) == (r"\end{table}" in text) == (not lies)
+    assert "rotating" in latex.document([])
+
+
 def test_latex_escapes_every_special_sign():
     assert latex.escape(r"& % $ # _ { } ~ ^ \ 中") == (
         r"\& \% \$ \# \_ \{ \} \textasciitilde{} \textasciicircum{} \textbackslash{} ?"
