@@ -202,11 +202,14 @@ def test_a_probe_that_no_suite_names_has_a_table_of_its_own():
     def of(dataset, method, seed, add):
         own = [row | {"value": row["value"] + add} for row in mine]
         plain = game(dataset, method, seed, 0.4)
-        return replace(plain, metrics=[*plain.metrics, *own])
+        return replace(plain, metrics=[*plain.metrics, *own], probes={"linear": {}, "unrest": {}})
 
     records = [of(d, m, s, i + s) for d in ("boxing", "pong") for i, m in enumerate(("scn", "cswm")) for s in (0, 1)]
-    found = tables(records)
+    broken = replace(game("pong", "setcon", 0, 0.4), status="failed", reason="probe unrest: it fell over")
+    found = tables([*records, game("tennis", "slotwise", 0, 0.4), broken])
     table = found["probe-unrest"]
+    assert [row.title for row in table.rows] == ["cswm", "scn", "setcon"]  # slotwise was not asked
+    assert "mean over data sets: boxing and pong." in table.caption
     assert [column.title for column in table.columns] == ["jumps", "r2", "parts s"]
     assert astuple(cell(table, "scn", "jumps").ours)[::2] == (1.0, 2) and cell(table, "cswm", "jumps").ours.mean == 2.0
     bold = [row.title for row in table.rows for i in (0, 1) if row.cells[i].best]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from benchmark.records import Record
 from benchmark.report.captions import listed
 from benchmark.report.comparison import Measure, by_method
-from benchmark.report.scores import Scores
+from benchmark.report.scores import Entrant, Scores
 from benchmark.report.table import Column, Table
 from benchmark.suites import SUITES
 
@@ -19,8 +22,17 @@ BEST = {True: max, False: min}
 def tables(scores: Scores) -> list[Table]:
     """One a probe, in the order of their names."""
     claimed = {name for suite in SUITES.values() for name in suite.probes}
-    rows = (row for record in scores.runs.values() for row in record.metrics)
-    return [_of(probe, scores) for probe in sorted({row["probe"] for row in rows} - claimed)]
+    asked = {probe for record in scores.runs.values() for probe in record.probes} - claimed
+    return [_of(probe, replace(scores, runs=_concerned(probe, scores))) for probe in sorted(asked)]
+
+
+def _concerned(probe: str, scores: Scores) -> dict[tuple[Entrant, str, int], Record]:
+    """The runs that the probe was asked of, also where it failed."""
+    return {
+        key: record
+        for key, record in scores.runs.items()
+        if probe in record.probes or f"probe {probe}" in (record.reason or "")
+    }
 
 
 def _of(probe: str, scores: Scores) -> Table:
