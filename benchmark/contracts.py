@@ -19,12 +19,12 @@ from benchmark.types import Array, Batch, Bool, Data, DatasetSpec, Decoded, Floa
 
 
 def check_counts(plugin: Any) -> None:
-    """Raises UserError for a whole number below 1 in any field but a seed, and for a temperature `tau` of 0."""
+    """Raises UserError for a whole number below 1 in any field but a seed, and for a temperature `tau` of 0 or less."""
     for name, value in ((f.name, getattr(plugin, f.name)) for f in fields(plugin)):
         if type(value) is int and value < 1 and not name.endswith("seed"):
             raise UserError(f"{type(plugin).__name__}: {name} is {value}; it must be at least 1")
-        if name == "tau" and value == 0:
-            raise UserError(f"{type(plugin).__name__}: tau is 0; a temperature must be above 0")
+        if name == "tau" and value <= 0:
+            raise UserError(f"{type(plugin).__name__}: tau is {value:g}; a temperature must be above 0")
 
 
 def check_window(window: int, length: int) -> None:

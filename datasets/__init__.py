@@ -2,7 +2,8 @@
 
 A data set gives windows of frames, their actions and labels, split so that nothing seen in training is scored. Files
 that hold a `Dataset` register it (`gridworld`, `bouncing_balls`, `three_body`, `block_pushing` shapes and cubes,
-`atari` all games and `atari_centred` the same games less their mean frame); the others are their parts.
+`atari` all games and `atari_centred` the same games less their mean frame, in units of the standard deviation that
+remains); the others are their parts.
 """
 
 import importlib

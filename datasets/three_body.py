@@ -1,9 +1,9 @@
 """Three bodies that attract each other, seen in pairs of frames (Kipf et al. 2020, arXiv 1911.12247, section 4.1).
 
 Discs of radius 3 in 50x50 pixels, masses 1, gravitational constant 9.8, a frame every 2.0 units of time, integrated by
-10 Euler steps. They start on a circle, 120 degrees apart, with a random spin and a common drift; sequences in which a
-disc touches the border or two centres come within 4 pixels are drawn again. An observation is the frame before and the
-frame itself, 6 channels, so that velocities are seen. Nobody acts.
+10 Euler steps. They start on a circle, 120 degrees apart, with a random spin and a common drift; sequences in
+which in any frame a disc touches the border or two centres are within 4 pixels are drawn again. An observation is the
+frame before and the frame itself, 6 channels, so that velocities are seen. Nobody acts.
 
 Readings of what the paper leaves open: the circle's radius is uniform from 9 to 15 pixels, its centre the frame's; the
 spin is uniform from half to one and a half times the speed of a circular orbit, in either sense; each component of the

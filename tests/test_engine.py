@@ -387,3 +387,8 @@ def test_the_line_of_a_run_that_failed_after_training_says_why(capsys, run):
     failure = replace(failed(blank(run), ValueError("slots of a wrong shape")), curve=[[1.0, 0.5]])
     PlainProgress({}).lane().run_finished(failure)
     assert "failed, ValueError: slots of a wrong shape" in capsys.readouterr().out
+
+
+def test_a_temperature_below_zero_is_refused():
+    with pytest.raises(UserError, match=r"tau is -0\.5; a temperature must be above 0"):
+        methods.create("setcon", tau=-0.5)
