@@ -44,11 +44,14 @@ def test_lines_that_nobody_can_take_stop_no_run(monkeypatch):
 
         flush = write
 
-    monkeypatch.setattr(sys, "stdout", Closed())
-    lane = PlainProgress({RUN.path: 1.0}).lane()
-    lane.run_started(RUN)
-    lane.note("frames are collected")
-    lane.run_finished(DONE)
+    progress = PlainProgress({DONE.path: 1.0})
+    lane = progress.lane()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Closed())
+        lane.run_started(RUN)
+        lane.note("frames are collected")
+        lane.run_finished(DONE)
+    assert progress.remaining.done == 1 and not progress.remaining.left
 
 
 class Display:
