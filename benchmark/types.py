@@ -91,12 +91,11 @@ class Labels(NamedTuple):
     """Ground truth of the same instants as the frames beside it.
 
     `coordinates`: float32 in the data set's own unit (bytes of RAM on Atari, pixels on synthetic videos).
-    `masks`: which object is seen at each pixel, 0 the background, j + 1 object j. `visible`: is any pixel of it seen.
+    `masks`: which object is seen at each pixel, 0 the background, j + 1 object j.
     """
 
     coordinates: Float[Array, "*b p"]
     masks: Int[Array, "*b h w"] | None = None
-    visible: Bool[Array, "*b o"] | None = None
 
 
 class Batch(NamedTuple):
@@ -115,11 +114,10 @@ class Slots(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """A frame as a mixture of what each slot paints; `masks` sum to 1 over slots."""
+    """A frame as a mixture of what each slot paints, and how much each counts; `masks` sum to 1 over slots."""
 
     frames: Float[Array, "*b h w c"]
     masks: Float[Array, "*b k h w"]
-    paintings: Float[Array, "*b k h w c"]
 
 
 @dataclass(frozen=True)

@@ -134,8 +134,7 @@ def batch(sprites: Sprites, pushes: Pushes) -> Batch:
     """Frames, actions and all labels of windows of an episode."""
     cells = pushes.cells.astype(jnp.int32)
     frames, masks = draw(sprites, cells)
-    visible = (masks[..., None] == jnp.arange(1, OBJECTS + 1)).any((-3, -2))
-    return Batch(frames, pushes.actions.astype(jnp.int32), Labels(columns_and_rows(cells), masks, visible))
+    return Batch(frames, pushes.actions.astype(jnp.int32), Labels(columns_and_rows(cells), masks))
 
 
 def columns_and_rows(cells: Int[Array, "*b o"]) -> Float[Array, "*b p"]:

@@ -141,8 +141,7 @@ def batch(colours: Float[np.ndarray, "o 3"], pairs: Int16[Array, "b t 2 o 2"]) -
     frames = palette.at[seen].get(mode="promise_in_bounds")
     now = seen[:, :, 1]
     coordinates = pairs[:, :, 1].reshape(*pairs.shape[:2], 2 * BODIES).astype(jnp.float32) / FINE
-    visible = (now[..., None] == jnp.arange(1, BODIES + 1)).any((-3, -2))
-    return Batch(jnp.concatenate([frames[:, :, 0], frames[:, :, 1]], -1), labels=Labels(coordinates, now, visible))
+    return Batch(jnp.concatenate([frames[:, :, 0], frames[:, :, 1]], -1), labels=Labels(coordinates, now))
 
 
 def discs(places: Int[Array, "*b o 2"]) -> UInt8[Array, "*b h w"]:

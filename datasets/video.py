@@ -31,9 +31,7 @@ def paint(video: Video) -> Batch:
     """The frames that the masks and the palette describe, with all labels; `video` has one leading dimension."""
     masks = video.masks.astype(jnp.int32)
     frames = jax.vmap(lambda palette, mask: palette.at[mask].get(mode="promise_in_bounds"))(video.palette, masks)
-    objects = jnp.arange(1, video.palette.shape[-2])
-    visible = (masks[..., None] == objects).any((-3, -2))
-    return Batch(frames, labels=Labels(video.coordinates, masks, visible))
+    return Batch(frames, labels=Labels(video.coordinates, masks))
 
 
 def cut(video: Video, key: Key, window: int) -> Video:

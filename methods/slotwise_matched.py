@@ -15,33 +15,28 @@ No score to expect; slotwise is the one to compare it with.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from benchmark.modules.info_nce import sharded, slotwise_info_nce
 from benchmark.registry import methods
-from benchmark.types import Array, Batch, Float, Int, Key
-from methods.slot_prediction import SlotPrediction
+from benchmark.types import Array, Float, Int, Key
+from methods.slotwise import Slotwise
 
 
 @methods.register("slotwise-matched")
 @dataclass(frozen=True, kw_only=True)
-class SlotwiseMatched(SlotPrediction):
-    """`tau` is the temperature; `negatives_per_shard` sequences see one another's slots, None: all of the batch."""
+class SlotwiseMatched(Slotwise):
+    """Its fields are slotwise's."""
 
-    tau: float = 0.5
-    negatives_per_shard: int | None = None
-
-    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-        s, p = self.encode_and_predict(model, batch.frames, key)
-        s = in_predicted_order(s, p)
-        s, p = sharded(s, self.negatives_per_shard), sharded(p, self.negatives_per_shard)
-        loss = jax.vmap(partial(slotwise_info_nce, tau=self.tau))(p, s).mean()
-        return loss, {"info_nce": loss}
+    def encode_and_predict(
+        self, model: Any, frames: Float[Array, "b t h w c"], key: Key
+    ) -> tuple[Float[Array, "b t k d"], Float[Array, "b t-2 k d"]]:
+        """Slots s of all frames in the order of their predictions, and the predictions p."""
+        s, p = super().encode_and_predict(model, frames, key)
+        return in_predicted_order(s, p), p
 
 
 def in_predicted_order(s: Float[Array, "b t k d"], p: Float[Array, "b u k d"]) -> Float[Array, "b t k d"]:

@@ -78,7 +78,7 @@ def render(slots):
     there = down[..., :, None] * right[..., None, :]
     there = there.at[:, 0].multiply(1 - there[:, 1]).at[:, 2].set(1 - there[:, :2].max(1))
     paintings = jnp.broadcast_to(jnp.asarray(COLOURS)[[1, 2, 0], None, None], (*there.shape, 3))
-    return Decoded((there[..., None] * paintings).sum(1), there, paintings)
+    return Decoded((there[..., None] * paintings).sum(1), there)
 
 
 def values(result):
@@ -196,8 +196,8 @@ def test_scores_of_a_decoder_equal_a_loop_over_frames():
 
     def poor(slots):
         noise = jax.random.uniform(jax.random.key(5), (1, SLOTS, SIDE, SIDE))
-        frames, masks, paintings = render(slots)
-        return Decoded(0.5 * frames, masks + noise, paintings)
+        frames, masks = render(slots)
+        return Decoded(0.5 * frames, masks + noise)
 
     test = FORESEEN[2]
     found = values(SHORT(*FORESEEN[:2], replace(test, decode=jax.jit(poor)), KEY))

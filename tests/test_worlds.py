@@ -30,7 +30,6 @@ def test_batches_are_what_the_spec_says(loaded):
         assert batch.frames.shape == (3, 2, *spec.frame_shape)
         assert batch.labels.coordinates.shape == (3, 2, len(spec.coordinates))
         assert batch.labels.masks.shape == (3, 2, *spec.frame_shape[:2])
-        assert batch.labels.visible.shape == (3, 2, len(spec.objects))
         assert (batch.actions is None) == (spec.num_actions == 0)
     for split in (splits.probe, splits.val, splits.test):
         assert split.valid.shape[1] == spec.clip_length

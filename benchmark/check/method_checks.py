@@ -200,7 +200,7 @@ def decode_gives_frames_and_masks(trial: Trial) -> str | None:
     slots = trial.slots.slots[:, 0]
     decoded = compiled(lambda slots: trial.method.decode(trial.model(trial.state), slots))(slots)
     (b, k), (h, w, c) = slots.shape[:2], trial.spec.frame_shape
-    expected = {"frames": (b, h, w, c), "masks": (b, k, h, w), "paintings": (b, k, h, w, c)}
+    expected = {"frames": (b, h, w, c), "masks": (b, k, h, w)}
     for name, shape in expected.items():
         if (given := getattr(decoded, name).shape) != shape:
             return f"decode gave {name} of shape {given}; expected {shape}"

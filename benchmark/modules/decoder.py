@@ -38,7 +38,7 @@ class SpatialBroadcastDecoder(nnx.Module):
             x = jax.nn.elu(convolve(convolution, x))
         x = convolve(last, x).reshape(*slots.shape[:-1], *size, -1)
         masks, paintings = jax.nn.softmax(x[..., 0], axis=-3), x[..., 1:]
-        return Decoded((masks[..., None] * paintings).sum(-4), masks, paintings)
+        return Decoded((masks[..., None] * paintings).sum(-4), masks)
 
     def in_full_size(self, slots: Float[Array, "*b k d"]) -> Decoded:
         """As when called, but in the size of the data set's frames: pixels of a reduced frame are repeated."""
@@ -48,8 +48,8 @@ class SpatialBroadcastDecoder(nnx.Module):
             return image.repeat(self.reduce, rows).repeat(self.reduce, rows + 1)
 
         small = self(slots)
-        frames, paintings = (repeat(image, -3)[..., :height, :width, :] for image in (small.frames, small.paintings))
-        return Decoded(frames, repeat(small.masks, -2)[..., :height, :width], paintings)
+        frames, masks = repeat(small.frames, -3), repeat(small.masks, -2)
+        return Decoded(frames[..., :height, :width, :], masks[..., :height, :width])
 
 
 def sampled_error(
