@@ -6,6 +6,7 @@ One letter a dimension, everywhere: `b` batch, `t` time, `k` slots, `d` slot siz
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -81,7 +82,7 @@ class DatasetSpec:
 
     def measured(self, coordinates: Float[np.ndarray, "*b p"]) -> DatasetSpec:
         """With the mean and the standard deviation of these coordinates; 1 for one that never changes."""
-        rows = coordinates.reshape(-1, len(self.coordinates)).astype(np.float64)
+        rows = coordinates.reshape(math.prod(coordinates.shape[:-1]), -1).astype(np.float64)
         mean, std = rows.mean(0), rows.std(0)
         std[std == 0] = 1.0
         return replace(self, coordinate_mean=tuple(mean.tolist()), coordinate_std=tuple(std.tolist()))

@@ -48,13 +48,18 @@ Maps = tuple[Float[np.ndarray, "k d"], Float[np.ndarray, "k d d"]]
 
 
 def whitening(slots: Float[np.ndarray, "m k d"]) -> Maps:
-    """For every slot its mean and the matrix that takes what differs from it to variance 1 in each direction."""
+    """For every slot its mean and the matrix that takes what differs from it to variance 1 in each direction.
+
+    A slot that varies by no more than float32 rounds it has no such direction: its matrix is 0.
+    """
     values = slots.astype(np.float64)
     centres = values.mean(0)
     covariances = np.einsum("mkd,mke->kde", values - centres, values - centres) / len(values)
     variances, directions = np.linalg.eigh(covariances)
-    least = FAINTEST * variances.max(-1, keepdims=True)
-    return centres, directions / np.sqrt(np.maximum(np.maximum(variances, least), np.finfo(np.float32).tiny))[:, None]
+    largest = variances.max(-1, keepdims=True)
+    rounding = np.finfo(np.float32).eps ** 2 * np.square(values).mean(0).sum(-1, keepdims=True)
+    counted = np.where(largest > rounding, np.maximum(variances, FAINTEST * largest), np.inf)
+    return centres, directions / np.sqrt(counted)[:, None]
 
 
 def _seen_through(maps: Maps, split: Frozen) -> Frozen:

@@ -1,5 +1,6 @@
 """Every check of `python -m benchmark.check` finds what it is there to find."""
 
+from copy import copy
 from dataclasses import dataclass, replace
 
 import jax
@@ -14,6 +15,7 @@ from benchmark.check.__main__ import main
 from benchmark.check.ground import ground
 from benchmark.check.outcome import ask
 from benchmark.check.trial import Trial
+from benchmark.clips import ClipsInMemory
 from benchmark.contracts import Dataset, Method, Probe
 from benchmark.registry import datasets, methods
 from benchmark.types import Batch, Coordinate, DatasetSpec, Metric, ProbeResult, Slots
@@ -298,8 +300,36 @@ def beside(part, change):
     return with_train(read=read)
 
 
+def part_of(split, first, length):
+    """Its clips from the first one on, cut to so many frames."""
+    return ClipsInMemory(
+        split.data["frames"][first:, :length],
+        jax.tree.map(lambda array: array[first:, :length], split.data["labels"]),
+        split.data["actions"][first:, :length],
+        split.frame_range,
+    )
+
+
 def test_a_sound_data_set_passes_all():
     assert dataset_wrong_with(DATA) == {}
+
+
+def test_one_that_shares_only_frames_that_do_not_count_is_sound():
+    known = replace(DATA, train=part_of(DATA.test, 0, 2), test=copy(DATA.test))
+    known.test.valid = np.array([[False, False, True]] * len(DATA.test.valid))
+    assert dataset_checks.test_is_kept_apart(dataset_checks.Source(Dots(), known)) is None
+
+
+def test_a_data_set_without_coordinates_can_be_checked_and_resembled():
+    unlabelled = ground(replace(SPEC, coordinates=()))
+    assert unlabelled.spec.coordinate_std == ()
+
+    class Unlabelled(Dots):
+        def spec(self):
+            return replace(SPEC, coordinates=())
+
+    outcomes = ask(dataset_checks.CHECKS, dataset_checks.Source(Unlabelled(), unlabelled))
+    assert [outcome.wrong for outcome in outcomes if outcome.wrong] == []
 
 
 @pytest.mark.parametrize(
@@ -311,7 +341,9 @@ def test_a_sound_data_set_passes_all():
         (beside("actions", lambda a: a + 2), "clips have the shape", "expected int32 [3, 3] from 0 to 1"),
         (beside("labels", lambda a: None), "clips have the shape", "no labels"),
         (beside("labels", lambda a: a._replace(masks=a.masks + 1)), "clips have the shape", "labels.masks: values"),
-        (replace(DATA, test=DATA.train), "train and test differ", "clip 0 of test is clip 0 of train"),
+        (replace(DATA, test=DATA.train), "test is kept apart", "clip 0 of test is clip 0 of train"),
+        (replace(DATA, probe=part_of(DATA.test, 1, 2)), "test is kept apart", "clip 1 of test is clip 0 of probe"),
+        (replace(DATA, train=part_of(DATA.test, 2, 2)), "test is kept apart", "clip 2 of test is clip 0 of train"),
         (replace(DATA, facts={"when": {1}}), "facts are plain", "no JSON value"),
         (replace(DATA, spec=replace(DATA.spec, backbone="nature_cnn")), "its backbone takes", "leaves 0x0 positions"),
         (replace(DATA, spec=replace(DATA.spec, backbone="resnet")), "its backbone takes", "none of that name"),
@@ -349,6 +381,12 @@ class Mean(Probe):
     def __call__(self, train, val, test, key):
         slots = test.slots if self.fault == "all" else test.slots[test.valid]
         value = float(slots.mean()) + (np.random.normal() if self.fault == "drawn" else 0)
+        if self.fault == "masks" and test.masks is not None:
+            value += float(test.masks[:, :, 0].mean())
+        if self.fault == "predicted" and test.predicted is not None:
+            value += float(test.predicted.mean())
+        if self.fault == "labels":
+            value += float(test.labels.coordinates.mean())
         rows = [Metric("mean", "all", float("nan") if self.fault == "nan" else value)]
         rows += rows if self.fault == "twice" else []
         if self.fault == "hole" and test.masks is None:
@@ -361,6 +399,9 @@ class Mean(Probe):
     [
         ("", None),
         ("all", "depends on slots where `valid` is False"),
+        ("masks", "depends on masks where `valid` is False"),
+        ("predicted", "depends on predictions from where `valid` is False"),
+        ("labels", "depends on labels where `valid` is False"),
         ("drawn", "asked twice with one key"),
         ("nan", "mean of all is nan; expected a finite number, or None"),
         ("twice", "comes twice"),

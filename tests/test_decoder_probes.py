@@ -329,6 +329,16 @@ def test_whitened_slots_vary_alike_in_every_direction_and_each_slot_has_its_numb
     assert np.linalg.eigvalsh(np.cov(values[:, 1].T, bias=True))[0] < 1e-6
 
 
+def test_a_slot_that_is_constant_but_for_rounding_is_not_blown_up():
+    slots = np.random.default_rng(0).normal(size=(500, 2, 3)).astype(np.float32)
+    slots[:, 1] = [3.0, 0.1, -7.0]
+    slots[::2, 1] = np.nextafter(slots[::2, 1], np.float32(np.inf))
+    elsewhere = slots + np.float32(1.0)
+    seen = whitened(whitening(slots), elsewhere)
+    np.testing.assert_array_equal(seen[:, 1, :3], 0)
+    assert np.abs(seen[:, 0, :3]).max() > 1
+
+
 def test_a_decoder_sees_whitened_slots_the_same_whatever_their_scale(monkeypatch):
     """And no predictions."""
     given = []

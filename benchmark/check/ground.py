@@ -48,11 +48,7 @@ def squares(spec: DatasetSpec, seed: int, clips: int = CLIPS) -> ClipsInMemory:
     axes = {"x": 0, "y": 1}
     positions = [corners[..., c.object, axes[c.axis]] for c in spec.coordinates]
     coordinates = np.stack(positions, -1) if positions else np.zeros((*shape, 0))
-    labels = Labels(
-        jnp.asarray(coordinates, jnp.float32),
-        jnp.asarray(masks) if spec.has_masks else None,
-        jnp.asarray((masks[..., None] == np.arange(1, len(spec.objects) + 1)).any((2, 3))) if spec.has_masks else None,
-    )
+    labels = Labels(jnp.asarray(coordinates, jnp.float32), jnp.asarray(masks) if spec.has_masks else None)
     actions = rng.integers(0, spec.num_actions, shape).astype(np.int32) if spec.num_actions else None
     return ClipsInMemory(colours[masks], labels, actions, spec.frame_range)
 

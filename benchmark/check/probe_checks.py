@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import isfinite
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -120,21 +121,37 @@ def a_method_without_masks_or_predictions_is_answered_too(question: Question) ->
 
 
 def entries_that_do_not_count_change_nothing(question: Question) -> str | None:
-    """The last frame of every clip is marked as invalid; then its slots must not matter."""
-    plain, spoiled = (_values(question.ask(change=_last_invalid(value))) for value in (0.0, 9.0))
-    if plain == spoiled:
+    """The last frame of every clip is marked as invalid; then nothing that is known of it must matter."""
+    plain = _values(question.ask(change=_without_last))
+    for what, spoiled in SPOILED.items():
+        values = _values(question.ask(change=partial(_without_last, spoiled=spoiled)))
+        if values != plain:
+            changed = next(key for key in plain if plain[key] != values.get(key))
+            return f"{changed} depends on {what} where `valid` is False; expected such entries to be left out"
+    return None
+
+
+def _without_last(frozen: Frozen, spoiled: Spoil = lambda frozen: frozen) -> Frozen:
+    valid = frozen.valid.copy()
+    valid[:, -1] = False
+    return replace(spoiled(frozen), valid=valid)
+
+
+def _last(array: Any, value: Any) -> Any:
+    """With that value in the last frame of every clip."""
+    if array is None:
         return None
-    changed = next(key for key in plain if plain[key] != spoiled.get(key))
-    return f"{changed} depends on slots where `valid` is False; expected such entries to be left out"
+    changed = np.array(array)
+    changed[:, -1] = value
+    return changed
 
 
-def _last_invalid(value: float) -> Spoil:
-    def change(frozen: Frozen) -> Frozen:
-        valid, slots = frozen.valid.copy(), frozen.slots.copy()
-        valid[:, -1], slots[:, -1] = False, value
-        return replace(frozen, valid=valid, slots=slots)
-
-    return change
+SPOILED: dict[str, Spoil] = {
+    "slots": lambda frozen: replace(frozen, slots=_last(frozen.slots, 9.0)),
+    "masks": lambda frozen: replace(frozen, masks=_last(frozen.masks, np.eye(frozen.spec.num_slots)[0, :, None])),
+    "predictions from": lambda frozen: replace(frozen, predicted=_last(frozen.predicted, 9.0)),
+    "labels": lambda frozen: replace(frozen, labels=jax.tree.map(partial(_last, value=1), frozen.labels)),
+}
 
 
 def _values(result: ProbeResult) -> dict[tuple[str, str, str], float | None]:
