@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmark import plan, records, stopping, tuning
 from benchmark.configure import Configuration, Override, grounds, parse_overrides, select
@@ -171,17 +171,25 @@ def wanted(options: argparse.Namespace) -> list[plan.Run]:
 
 
 def check_used(override: Override, grid: Sequence[plan.Run]) -> None:
-    """Raises UserError for a setting of a method, data set or probe that no run of the grid has."""
-    names: dict[str, Iterable[str]] = {
-        "methods": (run.method_name for run in grid),
-        "datasets": (run.dataset_name for run in grid),
-        "probes": (name for run in grid for name in run.probes),
+    """Raises UserError for a setting of a method, data set or probe that no run of the grid has.
+
+    A setting of all (`*`) is for those that have the field; it is said where none has.
+    """
+    if override.place == "training":
+        return
+    plugins: dict[str, Iterable[tuple[str, Any]]] = {
+        "methods": ((run.method_name, run.method) for run in grid),
+        "datasets": ((run.dataset_name, run.dataset) for run in grid),
+        "probes": (named for run in grid for named in run.probes.items()),
     }
-    if override.name not in ("", "*", *names.get(override.place, ())):
+    used = [plugin for name, plugin in plugins[override.place] if override.name in ("*", name)]
+    if not used:
         raise UserError(
             f"--set {override.text!r}: no run of this plan has {override.name!r}; name it for the plan, or leave out "
             "the setting"
         )
+    if not any(hasattr(plugin, override.field) for plugin in used):
+        print(f"--set {override.text!r}: none of the {override.place} of this plan has that field", file=sys.stderr)
 
 
 def runs_under(options: argparse.Namespace, folder: str) -> list[plan.Run]:

@@ -284,10 +284,13 @@ class Runner:
     def _probe(self, item: Item, record: Record, frozen: tuple[Frozen, Frozen, Frozen], key: Key) -> Record:
         """The record with the answers of the probes that the item asks, as a failed one where some of them raise.
 
-        The answers of other probes stay in it, and what a probe that raises has answered before.
+        The answers of other probes stay in it, and what a probe that raises has answered before; but such a probe is
+        no longer among those that were asked.
         """
         run, names = item.run, item.asked or tuple(item.run.probe_digests)
-        rows = {name: [row for row in record.metrics if row["probe"] == name] for name in record.probes}
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for row in record.metrics:
+            rows.setdefault(row["probe"], []).append(row)
         notes, asked, arrays = dict(record.notes), dict(record.probes), self._arrays_beside(run, record)
         errors: dict[str, Exception] = {}
         for name in names:
@@ -297,6 +300,7 @@ class Runner:
                 answer = Answer.of(name, probe(*frozen, jax.random.fold_in(key, zlib.crc32(name.encode()))))
             except Exception as error:
                 errors[name] = error
+                asked.pop(name, None)
                 continue
             origin = {"commit": commit(), "code": code(type(probe))}
             asked[name] = {"digest": run.probe_digests[name], "configuration": configuration(probe), **origin}

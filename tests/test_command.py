@@ -63,7 +63,9 @@ def command(out: Path, *arguments: str) -> int:
         (["--set", "training.steps=0"], "training.steps is 0; it must be at least 1"),
         (["--set", "training.stepps=9"], "did you mean 'steps'?"),
         (["--set", f"training.steps=1{400 * '0'}"], "is not a whole number >= 0, at most 2147483647"),
-        (["--set", "methods.setcon.tau=0"], "tau is 0"),
+        (["--set", "methods.setcon.tau=0"], "SetCon: tau is 0; it must be a finite number above 0"),
+        (["--set", "methods.scn.learning_rate=0"], "SCN: learning_rate is 0; it must be a finite number above 0"),
+        (["--set", "methods.cswm.margin=0"], "CSWM: margin is 0"),
         (
             ["--methods", "cswm", "--set", "methods.scn.slot_size=8"],
             "'methods.scn.slot_size=8': no run of this plan has",
@@ -369,13 +371,20 @@ def test_a_probe_that_fails_costs_no_training(tmp_path, capsys, monkeypatch, bro
     assert mended.status == "ok" and mended.reason is None and mended.metrics and mended.curve == record.curve
 
 
-def test_a_failing_reprobe_keeps_what_the_record_held(copy, broken_probe):
+def test_a_failing_reprobe_keeps_what_the_record_held_and_is_a_failure_until_mended(copy, capsys, broken_probe):
     path = next((copy / "runs/tiny/scn").glob("*/seed-0.json"))
     before = records.read(path)
     assert command(copy, "--methods", "scn", "--reprobe") == 1
     after = records.read(path)
     assert after.status == "failed" and "bent" in after.traceback
     assert (after.metrics, after.training, after.curve) == (before.metrics, before.training, before.curve)
+    assert command(copy, "--methods", "scn") == 1  # it is still a run that failed
+    assert "1 failed before" in capsys.readouterr().out
+    broken_probe()
+    assert command(copy, "--methods", "scn", "--retry-failed") == 0
+    assert "only linear" in capsys.readouterr().out
+    mended = records.read(path)
+    assert (mended.status, mended.metrics, mended.probes) == ("ok", before.metrics, before.probes)
 
 
 def test_a_probe_that_fails_takes_no_other_with_it_and_alone_is_asked_again(tmp_path, capsys, broken_probe):
@@ -418,8 +427,10 @@ def test_runs_of_one_method_with_two_learning_rates_train_differently(tmp_path):
 
 
 def test_a_setting_for_all_reaches_those_that_have_the_field(tmp_path, capsys):
-    assert main([*SMALL[:2], "--dry-run", "--out", str(tmp_path), "--set", "datasets.*.train_frames=500"]) == 0
     assert main([*SMALL[:2], "--dry-run", "--out", str(tmp_path), "--set", "methods.*.encoder=fm_mlp"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main([*SMALL[:2], "--dry-run", "--out", str(tmp_path), "--set", "datasets.*.train_frames=500"]) == 0
+    assert "none of the datasets of this plan has that field" in capsys.readouterr().err
 
 
 def test_verbose_says_what_is_applied(tmp_path, capsys):
