@@ -11,7 +11,7 @@ from flax import nnx
 
 from benchmark import checked
 from benchmark.contracts import Method
-from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters, sampled_error
+from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters, frames_decoded, sampled_error
 from benchmark.types import Array, Batch, DatasetSpec, Decoded, Float, Int, Key, Slots
 
 
@@ -32,9 +32,10 @@ class Joint(Method):
     """The method `of` with a decoder beside it (Löwe et al. 2020, section 5.1).
 
     `decoded_frames` of the batch's frames, with `decoded_pixels` at most, are decoded in a step, half from slots and
-    half from predictions.
+    half from predictions (see `benchmark.modules.decoder.frames_decoded`).
     """
 
+    version = 2
     decodes = True
 
     of: Method
@@ -67,9 +68,9 @@ class Joint(Method):
     def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         loss_key, s_key, p_key = jax.random.split(key, 3)
         loss, logs = checked.loss(self.of, model.model, batch, loss_key)
-        size = batch.frames.shape[-3] * batch.frames.shape[-2]
-        half = max(1, min(self.decoded_frames, self.decoded_pixels // size) // 2)
-        s = jax.lax.stop_gradient(self.of.encode(model.model, batch.frames).slots)
+        aside = nnx.clone(model.model)  # so that averages of a batch norm are not updated twice
+        s = jax.lax.stop_gradient(self.of.encode(aside, batch.frames).slots)
+        half = frames_decoded(model.decoder, s.shape[-2], self.decoded_frames, self.decoded_pixels)
         parts = {"mse_s": sampled_error(model.decoder, s, batch.frames, half, s_key)}
         if self.context:
             p = jax.lax.stop_gradient(self.of.predict(model.model, s, batch.actions, 1)[:, self.context - 1 : -1, 0])

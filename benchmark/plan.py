@@ -176,7 +176,7 @@ def plan(grid: Iterable[Run], out: Path, cache: Path, *, retry_failed: bool, rep
 
 
 def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -> Item:
-    if reason := supported(run.method, run.dataset.spec()) or _without_probes(run):
+    if reason := supported(run.method, run.dataset.spec()) or _without_probes(run) or _decoder_unread(run):
         return Item(run, "skipped", reason)
     if (window := run.trained.window(run.dataset.spec())) < 1:
         raise UserError(f"{run.method_name} on {run.dataset_name}: window gave {window}; it must be at least 1")
@@ -216,6 +216,15 @@ def _without_probes(run: Run) -> str | None:
         return None
     reasons = (f"{name}: {supported(probe, run.dataset.spec())}" for name, probe in run.probes.items())
     return f"no probe to ask it ({'; '.join(reasons)})"
+
+
+def _decoder_unread(run: Run) -> str | None:
+    """Why no decoder should be trained beside the method, if none of the probes asked reads it."""
+    spec = run.dataset.spec()
+    read = any(run.probes[name].pixels_learned(spec) for name in run.probe_digests)
+    if read or run.training.probe_protocol != "joint":
+        return None
+    return "probe_protocol=joint trains a decoder beside it, which none of the probes asked reads"
 
 
 def _changed_probes(run: Run, record: Record) -> tuple[str, ...]:

@@ -31,7 +31,8 @@ def _tunable(run: Run) -> bool:
 
 def _candidate(run: Run, factor: float) -> Run:
     method = replace(run.method, learning_rate=run.method.learning_rate * factor)
-    return replace(run, method=method, training=replace(run.training, probe_protocol="joint"), seed=0)
+    training, probes = replace(run.training, probe_protocol="joint"), {"decoder": run.probes["decoder"]}
+    return replace(run, method=method, training=training, probes=probes, seed=0)
 
 
 def tuned(grid: Sequence[Run], out: Path) -> list[Run]:

@@ -21,7 +21,13 @@ from typing import Any
 import jax
 from flax import nnx
 
-from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters, reduction, sampled_error
+from benchmark.modules.decoder import (
+    SpatialBroadcastDecoder,
+    decoder_filters,
+    frames_decoded,
+    reduction,
+    sampled_error,
+)
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Decoded, Float, Key
 from methods.slot_prediction import SlotPrediction
@@ -35,8 +41,8 @@ class Reconstruction(SlotPrediction):
 
     `filters` of the decoder, None: the paper's.
 
-    The cost of a step grows with pixels times slots. So frames of more than `max_pixels` are painted smaller (see
-    `benchmark.modules.decoder.reduction`), and a pixel counts as two with 8 slots, twice the paper's, as three with 12.
+    The cost of a step grows with pixels times slots. So frames of more than `max_pixels` are painted smaller, and fewer
+    are decoded where there are more slots than the paper's (see `benchmark.modules.decoder`).
     """
 
     decodes = True
@@ -55,8 +61,7 @@ class Reconstruction(SlotPrediction):
     def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         encoder_key, s_key, p_key = jax.random.split(key, 3)
         s, p = self.encode_and_predict(model, batch.frames, encoder_key)
-        size = model.decoder.height * model.decoder.width * max(1, s.shape[-2] // 4)
-        half = self.decoded_frames and max(1, min(self.decoded_frames, self.decoded_pixels // size) // 2)
+        half = frames_decoded(model.decoder, s.shape[-2], self.decoded_frames, self.decoded_pixels)
         mse_s = sampled_error(model.decoder, s, batch.frames, half, s_key)
         mse_p = sampled_error(model.decoder, p, batch.frames[:, 2:], half, p_key)
         return mse_s + mse_p, {"mse_s": mse_s, "mse_p": mse_p}

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 from test_slot_attention import apply, array, randomised
 
-from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters, reduced, reduction
+from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters, frames_decoded, reduced, reduction
 from benchmark.registry import methods
 from benchmark.types import Batch, DatasetSpec
 from methods import reconstruction
@@ -67,6 +67,24 @@ def test_the_order_of_slots_does_not_change_the_frame(decoder, slots):
     np.testing.assert_allclose(
         apply(decoder, slots[:, :, ::-1]).frames, apply(decoder, slots).frames, rtol=1e-4, atol=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    ("slots", "frames", "pixels", "half"),
+    [
+        (4, 256, 16_384, 128),
+        (7, 256, 2_400, 50),
+        (8, 256, 2_400, 25),
+        (13, 256, 2_400, 16),
+        (4, 10, 2_400, 5),
+        (4, 256, 10, 1),
+        (4, None, 2_400, None),
+    ],
+)
+def test_half_of_the_decoded_frames_are_from_slots_and_a_pixel_counts_as_more_with_many_slots(
+    decoder, slots, frames, pixels, half
+):
+    assert frames_decoded(decoder, slots, frames, pixels) == half
 
 
 def test_small_frames_have_16_filters_and_larger_ones_32():

@@ -50,6 +50,26 @@ def test_the_joint_loss_is_the_methods_plus_the_decoders_two_errors(gradients):
     assert float(loss) == pytest.approx(float(value + logs["mse_s"] + logs["mse_p"]), rel=1e-5)
 
 
+def test_the_decoder_beside_a_model_does_not_move_its_batch_norm():
+    spec = datasets.create("shapes").spec()
+    method = methods.create("cswm", slot_size=4)
+    beside = joint(method)
+    graph, state = nnx.split(beside.build(spec, nnx.Rngs(0)))
+    frames = jax.random.uniform(jax.random.key(1), (3, 2, *spec.frame_shape))
+    batch = Batch(frames, jnp.zeros((3, 2), jnp.int32))
+
+    def averages(loss):
+        both = nnx.merge(graph, state)
+        loss(both)
+        return nnx.state(both.model, nnx.BatchStat)
+
+    together = averages(lambda both: beside.loss(both, batch, jax.random.key(2)))
+    alone = averages(lambda both: method.loss(both.model, batch, jax.random.key(2)))
+    assert jax.tree.leaves(alone)
+    for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 class Oracle(methods.entry("random-cnn")[0]):
     """Its slots are the frames' first pixels, and it foresees them all."""
 
@@ -94,6 +114,7 @@ def test_five_joint_candidates_for_each_method_that_trains():
     rates = sorted(run.method.learning_rate for run in runs)
     np.testing.assert_allclose(rates, np.array([1, 2, 3, 4, 5]) * 1e-3 / 3)
     assert {(run.seed, run.training.probe_protocol) for run in runs} == {(0, "joint")}
+    assert all([*run.probes] == ["decoder"] for run in runs)  # which alone decides
 
 
 def test_the_rate_with_the_smallest_error_on_val_is_taken_for_all_seeds_and_said_in_the_run(tmp_path):
@@ -122,6 +143,14 @@ def test_the_rate_with_the_smallest_error_on_val_is_taken_for_all_seeds_and_said
 
 def test_without_any_candidates_record_the_rate_stays(tmp_path):
     assert [run.digest for run in tuning.tuned(grid(), tmp_path)] == [run.digest for run in grid()]
+
+
+def test_no_decoder_is_trained_beside_a_method_where_no_probe_reads_it(tmp_path):
+    wanted = Configuration("atari", "smoke", tuple(parse_overrides(["training.probe_protocol=joint"])))
+    runs = [*grid("training.probe_protocol=joint"), *plan.runs(wanted, ["scn"], ["pong"], seeds=1)]
+    items = plan.plan(runs, tmp_path, tmp_path, retry_failed=False, reprobe=False)
+    assert [item.state for item in items] == ["new"] * 4 + ["skipped"]
+    assert "none of the probes asked reads" in items[-1].reason
 
 
 def test_the_probe_protocol_is_part_of_a_runs_identity():

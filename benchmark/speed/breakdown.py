@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from benchmark.contracts import Splits
+from benchmark.modules.decoder import frames_decoded
 from benchmark.plan import Run
 from benchmark.program import Program, make_program, run_keys
 from benchmark.speed.step import timed
@@ -59,12 +60,11 @@ def _decoder(method: Any, graph: Any, params: Any, rest: Any, batch: Any) -> tup
     """The gradient of the method's own decoder on the frames of a step, and its arguments."""
     b, t = batch.frames.shape[:2]
     model = nnx.merge(graph, params, rest, copy=True)
-    pixels = model.decoder.height * model.decoder.width
-    count = max(1, min(method.decoded_frames or b * t, method.decoded_pixels // pixels, b * t))
     slots = method.encode(model, batch.frames).slots
-    slots = slots.reshape(b * t, *slots.shape[2:])[:count]
+    half = frames_decoded(model.decoder, slots.shape[2], method.decoded_frames, method.decoded_pixels) or b * t
+    slots = jnp.resize(slots, (2 * min(half, b * t), *slots.shape[2:]))
 
     def decode(params: Any, slots: Any) -> Any:
-        return jnp.square(method.decode(nnx.merge(graph, params, rest, copy=True), slots).frames).mean()
+        return jnp.square(nnx.merge(graph, params, rest, copy=True).decoder(slots).frames).mean()
 
     return jax.grad(decode), params, slots

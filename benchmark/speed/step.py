@@ -95,8 +95,9 @@ def measure(runs: list[Run], splits: Splits, among: Mesh | None = None, together
 
 
 @cache
-def matrix_peak(size: int = 2048) -> float:
+def matrix_peak() -> float:
     """Operations a second of this machine in a float32 product of two square matrices, the best of several."""
+    size = 2048
     a = jnp.asarray(np.random.default_rng(0).standard_normal((size, size), np.float32))
     return 2 * size**3 / min(timed(jnp.matmul, a, a, repeats=5))
 
