@@ -7,6 +7,7 @@ configuration, registered under a name (see `registry.py`).
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,12 +20,18 @@ from benchmark.types import Array, Batch, Bool, Data, DatasetSpec, Decoded, Floa
 
 
 def check_counts(plugin: Any) -> None:
-    """Raises UserError for a whole number below 1 in any field but a seed, and for a temperature `tau` of 0 or less."""
-    for name, value in ((f.name, getattr(plugin, f.name)) for f in fields(plugin)):
-        if type(value) is int and value < 1 and not name.endswith("seed"):
-            raise UserError(f"{type(plugin).__name__}: {name} is {value}; it must be at least 1")
-        if name == "tau" and value <= 0:
-            raise UserError(f"{type(plugin).__name__}: tau is {value:g}; a temperature must be above 0")
+    """Raises UserError for a count below 1: a whole number in a field of such, unless it is a seed."""
+    for field in fields(plugin):
+        value = getattr(plugin, field.name)
+        if type(value) is int and value < 1 and "int" in str(field.type) and not field.name.endswith("seed"):
+            raise UserError(f"{type(plugin).__name__}: {field.name} is {value}; it must be at least 1")
+
+
+def check_positive(plugin: Any, *names: str) -> None:
+    """Raises UserError where one of these fields, if it has them, is not a finite number above 0."""
+    for name in names:
+        if not 0 < (value := getattr(plugin, name, 1.0)) < inf:
+            raise UserError(f"{type(plugin).__name__}: {name} is {value:g}; it must be a finite number above 0")
 
 
 def check_window(window: int, length: int) -> None:
@@ -54,8 +61,9 @@ class Method(ABC):
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raises UserError for a count (slots, sizes, widths) below 1."""
+        """Raises UserError for a count (slots, sizes, widths) below 1, and for a learning rate or temperature of 0."""
         check_counts(self)
+        check_positive(self, "learning_rate", "tau")
 
     @abstractmethod
     def window(self, spec: DatasetSpec) -> int:
@@ -96,7 +104,7 @@ class Split(ABC):
 
     data: Data
     valid: Bool[np.ndarray, "i t"]
-    """Which entries of the clips count: False for padding and for test frames that were seen in training."""
+    """Which entries of the clips count: False for padding, and for held-out frames that an earlier split has too."""
 
     @abstractmethod
     def sample(self, data: Data, key: Key, batch_size: int, window: int) -> Batch:
@@ -179,5 +187,5 @@ class Probe(ABC):
         return None
 
     def pixels_learned(self, spec: DatasetSpec) -> int:
-        """Pixels, once a slot, that it learns to paint at most: by them its time is guessed before any was measured."""
+        """How many pixels its decoder is trained on at most, each once a slot: for a first guess of its time."""
         return 0

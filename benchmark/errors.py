@@ -30,9 +30,12 @@ def reason(error: Exception) -> str:
     line = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     if _plugins_frames(error) and not isinstance(error, UserError):
         line += f" ({place(error)})"
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
-        return f"out of memory; fewer frames a step need less (--set training.frames_per_step=N): {line}"
-    return line
+    return f"out of memory: {line}" if out_of_memory(error) else line
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Of the machine or of the device."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark import records
 from benchmark.claims import ATTEMPTS
-from benchmark.errors import reason
+from benchmark.errors import out_of_memory, reason
 from benchmark.machine import provenance
 from benchmark.plan import Item, Run
 from benchmark.records import Record
@@ -53,10 +53,13 @@ def given_up(item: Item) -> Record:
 def failed(standing: Record, *errors: Exception, where: str = "") -> Record:
     """The record of a run that raised; what stands of it already, such as its training, stays.
 
-    Its reason is that of the first error, after `where` it was raised.
+    Its reason is that of the first error, after `where` it was raised: the probes, or nowhere for all else.
     """
     told = "".join(line for error in errors for line in traceback.format_exception(error))
-    return _failed(standing, where + reason(errors[0]), told)
+    why = where + reason(errors[0])
+    if out_of_memory(errors[0]) and not where:
+        why += "; fewer frames a step need less (--set training.frames_per_step=N)"
+    return _failed(standing, why, told)
 
 
 def _failed(standing: Record, why: str, told: str) -> Record:

@@ -7,7 +7,8 @@ its own ground, the suite `worlds`, with its paper's.
 An action upon one object goes to the slot with that object's number and nothing to the others, where there are as many
 slots as objects; any other action is copied to every slot.
 
-Departures: in SCN's code only slot 0 saw the action; it runs with a single slot; the last step's parameters are used.
+Departures: every slot sees an action on all (in SCN's code slot 0 alone); games with a single slot are run too; the
+last step's parameters are used.
 The negative is the paper's (another sample's z_t against z_t+1); `negative="current"` is the one of its code (against
 z_t).
 
@@ -26,7 +27,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmark.contracts import Method
+from benchmark.contracts import Method, check_positive
+from benchmark.modules.contrastive import check_negatives
 from benchmark.modules.gnn import GNNTransition
 from benchmark.modules.slot_maps import slot_encoder, too_many_slots
 from benchmark.registry import methods
@@ -69,6 +71,10 @@ class CSWM(Method):
     margin: float = 1.0
     negative: Literal["next", "current"] = "next"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, "sigma", "margin")
+
     def window(self, spec: DatasetSpec) -> int:
         return 2
 
@@ -78,6 +84,7 @@ class CSWM(Method):
         return CSWMModel(spec, self.num_slots or spec.num_slots, slot_size, self.hidden, rngs)
 
     def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        check_negatives(len(batch.frames))
         slots = model.encoder(batch.frames)
         now, later = slots[:, 0], slots[:, 1]
         change = model.transition(now, None if batch.actions is None else batch.actions[:, 0])

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from benchmark.contracts import Method
-from benchmark.modules.contrastive import match_diagonal
+from benchmark.modules.contrastive import check_negatives, match_diagonal
 from benchmark.modules.slot_maps import slot_encoder, too_many_slots
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
@@ -50,6 +50,7 @@ class SCN(Method):
         return SCNModel(spec, self.num_slots or spec.num_slots, self.slot_size, rngs)
 
     def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        check_negatives(len(batch.frames))
         slots = model.encoder(batch.frames)
         now, later = model.bilinear(slots[:, 0]), slots[:, 1]
         saliency, diversity = saliency_loss(now, later), diversity_loss(now, later)

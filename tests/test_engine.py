@@ -359,7 +359,10 @@ def test_a_run_without_enough_memory_is_named_as_that():
         jnp.zeros((2**45,)).block_until_ready()
     for raised in (error.value, MemoryError()):
         record = failed(Record("atari", "quick", "pong", "scn", 0, "abcd", "ok"), raised)
-        assert record.status == "failed" and record.reason.startswith("out of memory; fewer frames a step need less")
+        assert record.status == "failed" and record.reason.startswith("out of memory: ")
+        assert record.reason.endswith("; fewer frames a step need less (--set training.frames_per_step=N)")
+        asked = failed(Record("atari", "quick", "pong", "scn", 0, "abcd", "ok"), raised, where="probe linear: ")
+        assert asked.reason.startswith("probe linear: out of memory: ") and "frames_per_step" not in asked.reason
 
 
 def test_a_class_that_is_no_method_or_no_frozen_dataclass_is_refused(registry):
@@ -390,5 +393,5 @@ def test_the_line_of_a_run_that_failed_after_training_says_why(capsys, run):
 
 
 def test_a_temperature_below_zero_is_refused():
-    with pytest.raises(UserError, match=r"tau is -0\.5; a temperature must be above 0"):
+    with pytest.raises(UserError, match=r"tau is -0\.5; it must be a finite number above 0"):
         methods.create("setcon", tau=-0.5)

@@ -12,6 +12,7 @@ from benchmark.check.ground import ground
 from benchmark.check.method_checks import checks, seeds_side_by_side_equal_seeds_one_by_one
 from benchmark.check.outcome import title
 from benchmark.check.trial import Trial, compiled
+from benchmark.errors import UserError
 from benchmark.program import on_device
 from benchmark.registry import datasets, methods
 
@@ -105,3 +106,23 @@ def test_the_gradient_of_a_loss_is_its_slope(name):
         slope = (loss_and_gradient(moved(step))[0] - loss_and_gradient(moved(-step))[0]) / (2 * step)
         assert loss.dtype == np.float64
         assert float(slope) == pytest.approx(float(length), rel=1e-3)
+
+
+def test_a_whole_number_may_stand_for_a_weight_of_zero_but_counts_and_rates_may_not_be():
+    assert methods.create("scn", diversity_weight=0, weight_decay=0).diversity_weight == 0
+    for field, value, message in (
+        ("slot_size", 0, "slot_size is 0; it must be at least 1"),
+        ("num_slots", 0, "num_slots is 0; it must be at least 1"),
+        ("learning_rate", -1e-3, r"learning_rate is -0.001; it must be a finite number above 0"),
+        ("learning_rate", float("nan"), "learning_rate is nan; it must be a finite number above 0"),
+    ):
+        with pytest.raises(UserError, match=message):
+            methods.create("scn", **{field: value})
+
+
+@pytest.mark.parametrize("name", ["scn", "cswm"])
+def test_a_batch_without_negatives_is_refused(name):
+    trial = Trial(create(name), data_like("tiny"))
+    alone = jax.tree.map(lambda array: array[:1], trial.batch)
+    with pytest.raises(UserError, match="has no negatives; set training"):
+        trial.method.loss(trial.model(trial.state), alone, jax.random.key(0))

@@ -3,7 +3,14 @@
 import jax
 import jax.numpy as jnp
 
+from benchmark.errors import UserError
 from benchmark.types import Array, Float
+
+
+def check_negatives(batch_size: int) -> None:
+    """Raises UserError for a batch of one sample, which leaves no other to tell it from."""
+    if batch_size < 2:
+        raise UserError("a batch of one sample has no negatives; set training.frames_per_step to two windows or more")
 
 
 def match_diagonal(logits: Float[Array, "*b n n"]) -> Float[Array, ""]:
