@@ -1,5 +1,4 @@
-"""The parts of a method, called, and a data set, loaded; what comes of it is what the contract says, or one line names
-their file.
+"""Calls a method's parts, loads a data set, and checks what they return by the contract; an error names their file.
 
 Only shapes and types are looked at, while a program is traced: it costs nothing when the program runs.
 """

@@ -80,9 +80,6 @@ class Registry(Generic[T]):
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
 
 def configuration(plugin: Any) -> dict[str, Any]:
     """The fields of a configured method, data set or probe and its version: what is hashed into a run's identity."""

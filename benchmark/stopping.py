@@ -38,7 +38,7 @@ def asked() -> bool:
 
 @contextmanager
 def put_off() -> Iterator[None]:
-    """What happens inside is not cut short. What is long asks by itself, at each checkpoint, whether to stop."""
+    """Inside, no signal interrupts; what takes long must itself ask whether to stop, as it does at each checkpoint."""
     global _putting_off
     _putting_off = True
     try:

@@ -34,7 +34,7 @@ class Training:
 
     @property
     def frames(self) -> int:
-        """Frames that training sees, repetitions counted."""
+        """Frames that training sees, repetitions counted, before each step's are cut to whole windows."""
         return self.steps * self.frames_per_step
 
 

@@ -55,8 +55,8 @@ class Fitted:
 class Kernel:
     """A loss, a sampler and an optimiser; compiled at the first `fit` and used again by the next (another seed).
 
-    `mesh` are the devices that share every batch, None: one device. Training of no more than `few` steps is over before
-    its program could be optimised, and is not on a CPU. `bfloat16` rounds the inputs of all products.
+    `mesh` are the devices that share every batch, None: one device. On a CPU the program of at most `few` steps is
+    compiled without optimisation, which would take longer than the steps. `bfloat16` rounds the inputs of all products.
     """
 
     loss: Loss

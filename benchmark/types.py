@@ -125,7 +125,7 @@ class Decoded(NamedTuple):
 class Frozen:
     """One split seen through a trained encoder, as NumPy arrays: all that a probe gets.
 
-    `valid` is False where a clip was padded or a test frame was seen in training; such entries must not be scored.
+    `valid` is False where a clip was padded, or an earlier split has the same frame; such entries must not be scored.
     `predicted[:, t, j]` are the slots of frame t + 1 + j, predicted from those up to frame t by a method that needs
     `context` frames for it; entries with t < context - 1, or beyond the clip's end, mean nothing. None: the method
     does not predict, or no probe of the suite asked.

@@ -32,11 +32,10 @@ class Label:
 
 @dataclass(frozen=True)
 class Game:
-    """What is known of a game: ALE's name of its ROM, whether it is one of SCN's 20, its labels in AtariARI's order."""
+    """What is known of a game: ALE's name of its ROM, how many actions it has, its labels in AtariARI's order."""
 
     name: str
     rom: str
-    scn: bool
     num_actions: int
     labels: tuple[Label, ...]
     quirks: tuple[str, ...] = ()

@@ -23,10 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt8
 
+from benchmark.clips import Episodes
 from benchmark.contracts import Dataset, Report, Splits
 from benchmark.registry import datasets
 from benchmark.types import Array, Batch, Bool, Coordinate, DatasetSpec, Float, Int, Labels
-from datasets.episodes import Episodes
 from datasets.fingerprint import fingerprint
 from datasets.sprites import GRID, SIZE, Sprites, blocks, draw, shapes
 

@@ -26,10 +26,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int16, UInt8
 
+from benchmark.clips import Episodes
 from benchmark.contracts import Dataset, Report, Splits
 from benchmark.registry import datasets
 from benchmark.types import Array, Batch, Bool, DatasetSpec, Float, Int, Labels
-from datasets.episodes import Episodes
 from datasets.fingerprint import fingerprint
 from datasets.video import coordinate_names, hues
 

@@ -82,7 +82,7 @@ def test_decoders_that_might_have_come_further_are_counted():
         for seed, reason in enumerate(reasons)
     ]
     found = tables(runs)
-    told = "2 of 3 decoders stopped at their last step, still improving."
+    told = "2 of 3 decoders stopped at their last step, before their patience was over."
     assert told in found["table1-gridworld"].notes
     assert told not in found["steps-ahead-mse-gridworld"].notes
 

@@ -48,9 +48,10 @@ def usable() -> bool:
 def log_partitions(
     anchors: Float[Array, "n d"], candidates: Float[Array, "m d"], interpret: bool = False
 ) -> tuple[Float[Array, " n"], Float[Array, "n d"], Float[Array, "m d"]]:
-    """Of each anchor the log of the sum over candidates but itself of exp(anchor . c), and of their sum the gradients.
+    """For each anchor the log of the sum, over all candidates c but itself, of exp(anchor . c), and two gradients.
 
-    The first n candidates are the anchors' own, in their order. `interpret` runs the kernels step by step, anywhere.
+    These are of the sum of the logs, by anchors and by candidates. The first n candidates are the anchors' own, in
+    their order. `interpret` runs the kernels step by step, anywhere.
     """
     (n, d), m = anchors.shape, len(candidates)
     a, c = _padded(anchors), _padded(candidates)

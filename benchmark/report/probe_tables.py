@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from benchmark.records import Record
@@ -28,11 +29,13 @@ def tables(scores: Scores) -> list[Table]:
 
 def _concerned(probe: str, scores: Scores) -> dict[tuple[Entrant, str, int], Record]:
     """The runs that the probe was asked of, also where it failed."""
-    return {
-        key: record
-        for key, record in scores.runs.items()
-        if probe in record.probes or f"probe {probe}" in (record.reason or "")
-    }
+    return {key: record for key, record in scores.runs.items() if probe in record.probes or probe in _failed(record)}
+
+
+def _failed(record: Record) -> list[str]:
+    """The probes that its reason names."""
+    named = re.match(r"probe ([^:]+): ", record.reason or "")
+    return named[1].split(", ") if named else []
 
 
 def _of(probe: str, scores: Scores) -> Table:

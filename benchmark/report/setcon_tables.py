@@ -27,7 +27,9 @@ HORIZON = ("s", "p1", "p2", "p3", "p4", "p5")
 
 Maker = Callable[[Scores], Table | None]
 
-UNITS = "MSE on [-1, 1] in units of 1e-2, lower is better; ARI of the objects' pixels in %, higher is better"
+MSE = "MSE on the frames' own scale, [-1, 1] on GridWorld and Bouncing Balls, in units of 1e-2"
+
+UNITS = f"{MSE}, lower is better; ARI of the objects' pixels in %, higher is better"
 
 BOLD = "the lowest MSE, the highest of all else"
 
@@ -129,7 +131,7 @@ def _with_unfinished(table: Table, scores: Scores, probe: str = "decoder") -> Ta
     unfinished = reasons.count("max_steps")
     if not unfinished:
         return table
-    note = f"{unfinished} of {len(reasons)} decoders stopped at their last step, still improving."
+    note = f"{unfinished} of {len(reasons)} decoders stopped at their last step, before their patience was over."
     return replace(table, notes=(*table.notes, note))
 
 
@@ -179,7 +181,7 @@ def _of_data(scores: Scores, value: Callable[[Entrant, int], float | None]) -> S
 
 
 STEPS: dict[str, tuple[str, int, dict[str, Any], str]] = {
-    "mse": ("MSE on [-1, 1] in units of 1e-2", 3, ERROR, "the lowest"),
+    "mse": (MSE, 3, ERROR, "the lowest"),
     "fg_ari": ("ARI of the objects' pixels in %", 1, PERCENT, "the highest"),
 }
 

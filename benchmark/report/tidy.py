@@ -53,7 +53,10 @@ METRICS = {
     "modularity_std": Meaning("the same, of ridge regression on standardised slots", "1", "0 to 1"),
     "modularity_floor": Meaning("the same, of random weights", "1", "0 to 1", ""),
     "mse": Meaning(
-        "mean squared error of decoded frames; frames are on [-1, 1]", "squared grey value", "at least 0", "lower"
+        "mean squared error of decoded frames, on the data set's scale: [-1, 1] on GridWorld and Bouncing Balls",
+        "squared grey value",
+        "at least 0",
+        "lower",
     ),
     "mse_own": Meaning("the same, by the decoder trained with the method", "squared grey value", "at least 0", "lower"),
     "fg_ari": Meaning("adjusted Rand index of masks and objects, over the objects' pixels", "1", "at most 1"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from benchmark.records import Record, digest
@@ -10,8 +10,6 @@ from benchmark.records import Record, digest
 __all__ = ["run_data"]
 
 SHARED = ("configuration", "probes", "data", "provenance")
-POINTS = 100
-"""Of a curve, at most."""
 
 
 def run_data(records: Iterable[Record]) -> dict[str, Any]:
@@ -45,15 +43,8 @@ def _run(record: Record, shared: _Numbered, kinds: _Numbered) -> dict[str, Any]:
         [kinds.number((row["probe"], row["metric"], row["target"], row["split"])), _rounded(row["value"])]
         for row in record.metrics
     ]
-    told["curve"] = [[_rounded(x) for x in point] for point in _thinned(record.curve)]
+    told["curve"] = [[_rounded(x) for x in point] for point in record.curve]
     return {name: value for name, value in told.items() if value not in (None, [], {})}
-
-
-def _thinned(curve: Sequence[Any]) -> list[Any]:
-    """Points at even distances, the first and the last among them."""
-    if len(curve) <= POINTS:
-        return [*curve]
-    return [curve[round(i * (len(curve) - 1) / (POINTS - 1))] for i in range(POINTS)]
 
 
 def _rounded(value: float | None) -> float | None:
