@@ -27,9 +27,9 @@ from benchmark.errors import UserError
 from benchmark.registry import datasets
 from benchmark.types import Array, DatasetSpec, Float, Key
 from datasets.billiards import BOX, scatter, trajectory
-from datasets.clips import Clips
 from datasets.fingerprint import fingerprint
 from datasets.video import BLACK, Video, coordinate_names, hues, split
+from datasets.video_splits import Clips
 
 
 @datasets.register("bouncing_balls")

@@ -26,10 +26,10 @@ from benchmark.contracts import Dataset, Report, Splits
 from benchmark.errors import UserError
 from benchmark.registry import datasets
 from benchmark.types import Array, DatasetSpec, Float, Int, Key
-from datasets.clips import Clips, Stream, clip_keys
 from datasets.fingerprint import fingerprint
 from datasets.grid_walks import PARTS, Part, draw_start, walk
 from datasets.video import BLACK, Video, coordinate_names, hues, split
+from datasets.video_splits import Clips, Stream, clip_keys
 
 
 @datasets.register("gridworld")
