@@ -9,7 +9,9 @@ only thing that tells them apart, which amounts to dealing the colours out at ra
 
 Training sequences are made inside the compiled step and never end, so held-out sequences are kept out by rule: a hash
 of where the objects are in the first two frames, which determine the whole walk, sends 1 start in 20 to validation and
-1 in 20 to test. The same rule for every seed. Single frames do recur: there are only 25^3 of them before occlusion.
+1 in 20 to test. The same rule for every seed. Held out is how a walk starts. Single frames do recur: there are only
+25^3 of them before occlusion. So do pieces of walks: each repeats after 2 (grid_size - 1) frames, 8 here, so a held-out
+sequence is most often a training sequence that begins at another frame.
 """
 
 from dataclasses import dataclass
