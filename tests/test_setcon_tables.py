@@ -75,6 +75,12 @@ def test_other_frames_are_not_said_to_have_objects_of_one_pixel():
     assert "ARI is undefined here: no true masks, or objects of single pixels." in table.notes
 
 
+def test_an_error_is_said_to_be_on_the_scale_of_its_frames():
+    for dataset, scale in (("gridworld", "MSE on [-1, 1] in"), ("shapes", "MSE on the frames' own scale in")):
+        runs = [record(dataset, "setcon", seed, decoded(0.01, 0.02, 0.5, 0.5)) for seed in (0, 1)]
+        assert scale in tables(runs)[f"table1-{dataset}"].caption
+
+
 def test_decoders_that_might_have_come_further_are_counted():
     rows, reasons = decoded(0.01, 0.02, 0.5, 0.5) + rollout(0.01, 0.02), ("max_steps", "patience", "max_steps")
     runs = [

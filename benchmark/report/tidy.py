@@ -53,7 +53,7 @@ METRICS = {
     "modularity_std": Meaning("the same, of ridge regression on standardised slots", "1", "0 to 1"),
     "modularity_floor": Meaning("the same, of random weights", "1", "0 to 1", ""),
     "mse": Meaning(
-        "mean squared error of decoded frames, on the data set's scale: [-1, 1] on GridWorld and Bouncing Balls",
+        "mean squared error of decoded frames, on their own scale: [-1, 1] on GridWorld and Bouncing Balls",
         "squared grey value",
         "at least 0",
         "lower",
