@@ -1,4 +1,4 @@
-"""Calls a method's parts, loads a data set, and checks what they return by the contract; an error names their file.
+"""Calls a method's parts; checks what they, and a data set's `load`, give by the contract; an error names the file.
 
 Only shapes and types are looked at, while a program is traced: it costs nothing when the program runs.
 """

@@ -142,6 +142,7 @@ def _main(options: argparse.Namespace) -> int:
     out = writable(options.out, "the output folder", "choose another with --out")
     if options.report_only:
         return report(out, options.siunitx)
+    say_unused(parse_overrides(options.set), grid)
     if options.log:
         live(options.log)
     cache, code = cache_folder(), 0
@@ -171,25 +172,29 @@ def wanted(options: argparse.Namespace) -> list[plan.Run]:
 
 
 def check_used(override: Override, grid: Sequence[plan.Run]) -> None:
-    """Raises UserError for a setting of a method, data set or probe that no run of the grid has.
+    """Raises UserError for a setting of a method, data set or probe that no run of the grid has."""
+    if override.place != "training" and not _meant(override, grid):
+        raise UserError(
+            f"--set {override.text!r}: no run of this plan has {override.name!r}; name it for the plan, or leave out "
+            "the setting"
+        )
 
-    A setting of all (`*`) is for those that have the field; it is said where none has.
-    """
-    if override.place == "training":
-        return
+
+def _meant(override: Override, grid: Sequence[plan.Run]) -> list[Any]:
+    """The methods, data sets or probes of the grid that a setting names."""
     plugins: dict[str, Iterable[tuple[str, Any]]] = {
         "methods": ((run.method_name, run.method) for run in grid),
         "datasets": ((run.dataset_name, run.dataset) for run in grid),
         "probes": (named for run in grid for named in run.probes.items()),
     }
-    used = [plugin for name, plugin in plugins[override.place] if override.name in ("*", name)]
-    if not used:
-        raise UserError(
-            f"--set {override.text!r}: no run of this plan has {override.name!r}; name it for the plan, or leave out "
-            "the setting"
-        )
-    if not any(hasattr(plugin, override.field) for plugin in used):
-        print(f"--set {override.text!r}: none of the {override.place} of this plan has that field", file=sys.stderr)
+    return [plugin for name, plugin in plugins[override.place] if override.name in ("*", name)]
+
+
+def say_unused(overrides: Iterable[Override], grid: Sequence[plan.Run]) -> None:
+    """A setting of all (`*`) is for those that have the field; say where none has."""
+    for override in overrides:
+        if override.name == "*" and not any(hasattr(one, override.field) for one in _meant(override, grid)):
+            print(f"--set {override.text!r}: none of the {override.place} of this plan has that field", file=sys.stderr)
 
 
 def runs_under(options: argparse.Namespace, folder: str) -> list[plan.Run]:

@@ -173,6 +173,8 @@ class Probe(ABC):
     """Steps ahead that it needs predicted; 0 for a probe that asks about the present only."""
     optional: ClassVar[bool] = False
     """True for a probe that is asked only where its name is given."""
+    reads_decoder: ClassVar[bool] = False
+    """True for one that asks the decoder too which was trained with the method, `Frozen.decode`."""
 
     def __post_init__(self) -> None:
         """Raises UserError for a count (steps, draws) below 1."""

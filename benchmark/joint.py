@@ -73,7 +73,7 @@ class Joint(Method):
         half = frames_decoded(model.decoder, s.shape[-2], self.decoded_frames, self.decoded_pixels)
         parts = {"mse_s": sampled_error(model.decoder, s, batch.frames, half, s_key)}
         if self.context:
-            p = jax.lax.stop_gradient(self.of.predict(model.model, s, batch.actions, 1)[:, self.context - 1 : -1, 0])
+            p = jax.lax.stop_gradient(self.of.predict(aside, s, batch.actions, 1)[:, self.context - 1 : -1, 0])
             target = batch.frames[:, self.context :]
             parts["mse_p"] = sampled_error(model.decoder, p, target, half, p_key)
         return loss + sum(parts.values()), logs | parts

@@ -58,7 +58,7 @@ def failed(standing: Record, *errors: Exception, where: str = "") -> Record:
     told = "".join(line for error in errors for line in traceback.format_exception(error))
     why = where + reason(errors[0])
     if out_of_memory(errors[0]) and not where:
-        why += "; fewer frames a step need less (--set training.frames_per_step=N)"
+        why += "; if it was in training, fewer frames a step need less (--set training.frames_per_step=N)"
     return _failed(standing, why, told)
 
 

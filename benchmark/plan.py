@@ -188,7 +188,7 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
     except records.DamagedRecordError as error:
         return Item(run, "damaged", f"{run.path}: {error}; it is set aside and the run done again")
     kept, changed = run.kept_parameters(out, cache, record), _changed_probes(run, record)
-    if record.status == "failed" and (changed or retry_failed):
+    if record.status == "failed" and (changed or retry_failed) and not (reprobe and kept):
         if not (retry_failed and kept):
             return Item(run, "retry" if retry_failed else "failed", record.reason or "", record)
     elif not (changed or reprobe):  # what else has failed, such as a probe that is not asked now, is no matter
@@ -220,9 +220,7 @@ def _without_probes(run: Run) -> str | None:
 
 def _decoder_unread(run: Run) -> str | None:
     """Why no decoder should be trained beside the method, if none of the probes asked reads it."""
-    spec = run.dataset.spec()
-    read = any(run.probes[name].pixels_learned(spec) for name in run.probe_digests)
-    if read or run.training.probe_protocol != "joint":
+    if run.training.probe_protocol != "joint" or any(run.probes[name].reads_decoder for name in run.probe_digests):
         return None
     return "probe_protocol=joint trains a decoder beside it, which none of the probes asked reads"
 

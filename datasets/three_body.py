@@ -26,8 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int16, UInt8
 
-from benchmark.clips import Episodes
 from benchmark.contracts import Dataset, Report, Splits
+from benchmark.modules.clips import Episodes
 from benchmark.registry import datasets
 from benchmark.types import Array, Batch, Bool, DatasetSpec, Float, Int, Labels
 from datasets.fingerprint import fingerprint

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmark.errors import UserError
+from benchmark.modules.contrastive import check_negatives
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key
 from methods.cswm import CSWM, energy
@@ -49,6 +50,8 @@ class CSWMEpisode(CSWM):
         return super().supports(spec)
 
     def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        if self.in_episode < 1:
+            check_negatives(len(batch.frames))
         slots = model.encoder(batch.frames)
         now, later = _pairs(slots[:, :-1]), _pairs(slots[:, 1:])
         change = model.transition(now, None if batch.actions is None else batch.actions[:, :-1].reshape(-1))

@@ -52,6 +52,7 @@ class Decoder(Probe):
     """
 
     horizon: ClassVar[int] = 1
+    reads_decoder: ClassVar[bool] = True
     figure_masks: ClassVar[bool] = True
     """Are masks left for figures, beside frames?"""
 

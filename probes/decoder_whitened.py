@@ -3,7 +3,8 @@
 A decoder learns by gradient descent, and finds late what few and faint directions of a slot tell: it paints the objects
 that much of the variance speaks of and leaves the others out. A linear regression does not mind. Here both see alike:
 the principal directions of each slot are scaled to variance 1 on the probe's training frames. That map is linear and
-one to one, so it adds nothing to the slots and takes nothing from them.
+one to one, so it adds nothing to the slots and takes nothing from them. A slot that is constant tells nothing and is
+shown as zeros.
 """
 
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ class DecoderWhitened(Decoder):
     """
 
     optional: ClassVar[bool] = True
+    reads_decoder: ClassVar[bool] = False
     horizon: ClassVar[int] = 0
 
     def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:

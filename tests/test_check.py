@@ -15,8 +15,8 @@ from benchmark.check.__main__ import main
 from benchmark.check.ground import ground
 from benchmark.check.outcome import ask
 from benchmark.check.trial import Trial
-from benchmark.clips import ClipsInMemory
 from benchmark.contracts import Dataset, Method, Probe
+from benchmark.modules.clips import ClipsInMemory
 from benchmark.registry import datasets, methods
 from benchmark.types import Batch, Coordinate, DatasetSpec, Metric, ProbeResult, Slots
 

@@ -378,6 +378,8 @@ def test_a_failing_reprobe_keeps_what_the_record_held_and_is_a_failure_until_men
     after = records.read(path)
     assert after.status == "failed" and "bent" in after.traceback
     assert (after.metrics, after.training, after.curve) == (before.metrics, before.training, before.curve)
+    assert command(copy, "--methods", "scn", "--reprobe", "--dry-run") == 0  # all can be asked again as before
+    assert "1 to probe again on kept parameters" in capsys.readouterr().out
     assert command(copy, "--methods", "scn") == 1  # it is still a run that failed
     assert "1 failed before" in capsys.readouterr().out
     broken_probe()
@@ -430,7 +432,7 @@ def test_a_setting_for_all_reaches_those_that_have_the_field(tmp_path, capsys):
     assert main([*SMALL[:2], "--dry-run", "--out", str(tmp_path), "--set", "methods.*.encoder=fm_mlp"]) == 0
     assert capsys.readouterr().err == ""
     assert main([*SMALL[:2], "--dry-run", "--out", str(tmp_path), "--set", "datasets.*.train_frames=500"]) == 0
-    assert "none of the datasets of this plan has that field" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("none of the datasets of this plan has that field") == 1
 
 
 def test_verbose_says_what_is_applied(tmp_path, capsys):

@@ -360,7 +360,9 @@ def test_a_run_without_enough_memory_is_named_as_that():
     for raised in (error.value, MemoryError()):
         record = failed(Record("atari", "quick", "pong", "scn", 0, "abcd", "ok"), raised)
         assert record.status == "failed" and record.reason.startswith("out of memory: ")
-        assert record.reason.endswith("; fewer frames a step need less (--set training.frames_per_step=N)")
+        assert record.reason.endswith(
+            "; if it was in training, fewer frames a step need less (--set training.frames_per_step=N)"
+        )
         asked = failed(Record("atari", "quick", "pong", "scn", 0, "abcd", "ok"), raised, where="probe linear: ")
         assert asked.reason.startswith("probe linear: out of memory: ") and "frames_per_step" not in asked.reason
 

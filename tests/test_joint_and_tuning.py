@@ -59,7 +59,7 @@ def test_the_decoder_beside_a_model_does_not_move_its_batch_norm():
     batch = Batch(frames, jnp.zeros((3, 2), jnp.int32))
 
     def averages(loss):
-        both = nnx.merge(graph, state)
+        both = nnx.merge(graph, state, copy=True)
         loss(both)
         return nnx.state(both.model, nnx.BatchStat)
 
@@ -147,10 +147,13 @@ def test_without_any_candidates_record_the_rate_stays(tmp_path):
 
 def test_no_decoder_is_trained_beside_a_method_where_no_probe_reads_it(tmp_path):
     wanted = Configuration("atari", "smoke", tuple(parse_overrides(["training.probe_protocol=joint"])))
-    runs = [*grid("training.probe_protocol=joint"), *plan.runs(wanted, ["scn"], ["pong"], seeds=1)]
-    items = plan.plan(runs, tmp_path, tmp_path, retry_failed=False, reprobe=False)
-    assert [item.state for item in items] == ["new"] * 4 + ["skipped"]
-    assert "none of the probes asked reads" in items[-1].reason
+    whitened = Configuration("synthetic", "smoke", wanted.overrides, asked=("decoder-whitened",))
+    runs = plan.runs(wanted, ["scn"], ["pong"], seeds=1) + plan.runs(whitened, ["scn"], ["gridworld"], seeds=1)
+    items = plan.plan(
+        [*grid("training.probe_protocol=joint"), *runs], tmp_path, tmp_path, retry_failed=False, reprobe=False
+    )
+    assert [item.state for item in items] == ["new"] * 4 + ["skipped"] * 2
+    assert all("none of the probes asked reads" in item.reason for item in items[4:])
 
 
 def test_the_probe_protocol_is_part_of_a_runs_identity():

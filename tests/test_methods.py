@@ -120,7 +120,7 @@ def test_a_whole_number_may_stand_for_a_weight_of_zero_but_counts_and_rates_may_
             methods.create("scn", **{field: value})
 
 
-@pytest.mark.parametrize("name", ["scn", "cswm"])
+@pytest.mark.parametrize("name", ["scn", "cswm", "cswm-episode"])
 def test_a_batch_without_negatives_is_refused(name):
     trial = Trial(create(name), data_like("tiny"))
     alone = jax.tree.map(lambda array: array[:1], trial.batch)

@@ -10,8 +10,8 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 
-from benchmark.clips import ClipsInMemory
 from benchmark.contracts import Splits
+from benchmark.modules.clips import ClipsInMemory
 from benchmark.types import DatasetSpec, Int, Labels
 
 __all__ = ["ground", "squares"]

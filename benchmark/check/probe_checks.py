@@ -121,7 +121,7 @@ def a_method_without_masks_or_predictions_is_answered_too(question: Question) ->
 
 
 def entries_that_do_not_count_change_nothing(question: Question) -> str | None:
-    """The last frame of every clip is marked as invalid; then nothing that is known of it must matter."""
+    """The last frame of every clip is marked as invalid; its slots, masks, predictions and labels must not matter."""
     plain = _values(question.ask(change=_without_last))
     for what, spoiled in SPOILED.items():
         values = _values(question.ask(change=partial(_without_last, spoiled=spoiled)))

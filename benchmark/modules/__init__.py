@@ -1,1 +1,1 @@
-"""Networks and losses that several methods or probes share, each in the file named for it."""
+"""What several plug-ins share, each in the file named for it: networks, losses, and splits that are held in memory."""

@@ -1,7 +1,8 @@
 """The tables of Löwe et al. 2020, our values beside theirs: Table 1, appendix B.4, and Figures 2b and 5 in
 numbers.
 
-Errors are mean squared errors on [-1, 1] in units of 1e-2, ARI is in %, as the paper prints them.
+Errors are mean squared errors in units of 1e-2, on the frames' own scale (the paper's are on [-1, 1]), ARI is in %, as
+the paper prints them.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ def breakdown(run: Run, splits: Splits, repeats: int) -> dict[str, float]:
     """Milliseconds of each part: sample, encode, decoder (where the method trains one), loss, update.
 
     `encode` is the slots of all frames of a batch, forward and backward. `decoder` is the decoder on as many frames as
-    `Method.decode` gets at most in a step, forward and backward. `loss` is what the whole gradient takes beyond those:
-    the transition model, the comparison of states. Parts are programs of their own, so they need not add up to the
-    step, in which XLA fuses across them; a difference below 0 is noise and given as it is.
+    a step decodes, from slots and from predictions, forward and backward. `loss` is what the whole gradient takes
+    beyond those: the transition model, the comparison of states. Parts are programs of their own, so they need not add
+    up to the step, in which XLA fuses across them; a difference below 0 is noise and given as it is.
     """
     program, data = make_program(run, splits), splits.train.data
     init_key, key, _ = run_keys(run.seed)
@@ -62,7 +62,8 @@ def _decoder(method: Any, graph: Any, params: Any, rest: Any, batch: Any) -> tup
     model = nnx.merge(graph, params, rest, copy=True)
     slots = method.encode(model, batch.frames).slots
     half = frames_decoded(model.decoder, slots.shape[2], method.decoded_frames, method.decoded_pixels) or b * t
-    slots = jnp.resize(slots, (2 * min(half, b * t), *slots.shape[2:]))
+    predicted = min(half, b * (t - method.context)) if method.context else 0
+    slots = jnp.resize(slots, (min(half, b * t) + predicted, *slots.shape[2:]))
 
     def decode(params: Any, slots: Any) -> Any:
         return jnp.square(nnx.merge(graph, params, rest, copy=True).decoder(slots).frames).mean()

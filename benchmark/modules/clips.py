@@ -1,6 +1,7 @@
 """Splits that are held in memory: of anything that can be drawn frame by frame, and of plain frames."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -58,10 +59,11 @@ class ClipsInMemory(Episodes):
         if frames.dtype != np.uint8 or frames.ndim != 5:
             given = f"{frames.dtype} of shape {frames.shape}"
             raise ValueError(f"frames are {given}; expected uint8 (0 to 255), [i t h w c]")
-        super().__init__({"frames": frames, "actions": actions, "labels": labels}, self._batch, valid)
+        super().__init__({"frames": frames, "actions": actions, "labels": labels}, partial(_batch, frame_range), valid)
         self.frame_range = frame_range
 
-    def _batch(self, taken: States) -> Batch:
-        low, high = self.frame_range
-        frames = low + (high - low) / 255 * taken["frames"].astype(jnp.float32)
-        return Batch(jnp.clip(frames, low, high), taken["actions"], taken["labels"])  # rounding may lead a hair beyond
+
+def _batch(frame_range: tuple[float, float], taken: States) -> Batch:
+    low, high = frame_range
+    frames = low + (high - low) / 255 * taken["frames"].astype(jnp.float32)
+    return Batch(jnp.clip(frames, low, high), taken["actions"], taken["labels"])  # rounding may lead a hair beyond
