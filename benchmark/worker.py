@@ -67,9 +67,10 @@ def _serve(arguments: Sequence[str], teller: Teller) -> None:
     from benchmark.devices import check_devices
     from benchmark.live import heard
     from benchmark.machine import cache_folder, provenance, set_up_jax
+    from benchmark.options import parse
     from benchmark.runner import Runner
 
-    options = command.parse(arguments)
+    options = parse(arguments)
     command.load_plugins(options.plugin)
     cache = cache_folder()
     set_up_jax(cache)

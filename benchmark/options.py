@@ -1,0 +1,86 @@
+"""The options of the command line, and which of them go together."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from benchmark.errors import UserError
+from benchmark.live import LOGS
+from benchmark.machine import ROOT
+
+MOST = 10_000
+"""Of anything that is counted on the command line."""
+ABOUT = "Evaluate methods on a suite and write comparison tables."
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help lists the options")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options. Raises UserError for a mistake."""
+    parser = _Parser(prog="run_benchmark.py", description=ABOUT, allow_abbrev=False)
+    add = parser.add_argument
+    add("--methods", metavar="A,B", help="methods to run, or all (default)")
+    add("--suite", default="atari", metavar="A,B", help="suites to run them on, or all (default: atari)")
+    add("--datasets", metavar="A,B", help="data sets, instead of all of the suite's")
+    add("--probes", metavar="A,B", help="probes, instead of the suite's")
+    add("--plugin", action="append", default=[], metavar="P", help="a file or module that registers what is yours")
+    add("--seeds", type=_positive, default=1, metavar="N", help="seeds 0 to N-1 of every run (default: 1)")
+    add("--budget", default="quick", metavar="NAME", help="smoke, quick (default) or paper")
+    add("--out", type=_folder, default=ROOT / "results" / "local", metavar="DIR", help="records and tables")
+    add("--tune", action="store_true", help="choose learning rates first, among five, as SetCon's authors did")
+    add("--devices", type=_positive, default=1, metavar="N", help="share every batch among N devices (default: 1)")
+    add("--seeds-together", type=_positive, default=1, metavar="N", help="train N seeds in one program (accelerators)")
+    add("--set", action="append", default=[], metavar="K=V", help="a field, such as methods.scn.slot_size=16")
+    add("--workers", type=_positive, default=1, metavar="N", help="processes of this machine that share the runs")
+    add("--scheduler", metavar="ADDRESS", help="address, or scheduler file, of a Dask cluster that does the runs")
+    add("--scheduler-resources", metavar="GPU=1", help="what a run takes of a Dask worker's resources")
+    add("--slurm", type=Path, metavar="FILE", help="submit Slurm jobs that do the runs; options in YAML")
+    add("--list", action="store_true", help="list suites, data sets, methods and probes")
+    add("--dry-run", action="store_true", help="show the plan and stop")
+    add("--report-only", action="store_true", help="write the tables from the records that exist")
+    add("--siunitx", action="store_true", help="align numbers in the LaTeX tables by the package siunitx")
+    add("--compare", nargs=2, type=Path, metavar=("A", "B"), help="what changed from one output folder to another")
+    add("--retry-failed", action="store_true", help="run failed runs again")
+    add("--reprobe", action="store_true", help="ask all probes again, on the kept parameters")
+    add("--log", choices=LOGS, help="send losses and metrics to a log while runs train; needs its package")
+    add("--keep-params", action="store_true", help="keep parameters beside the records of what is trained or probed")
+    add("--verbose", action="store_true", help="show each run of the plan, and the settings applied")
+    options = parser.parse_args(arguments)
+    options.arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _check_together(options)
+    return options
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is no folder")
+    return Path(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    if int(text) > MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {MOST}, the most that can be asked for")
+    return int(text)
+
+
+def _check_together(options: argparse.Namespace) -> None:
+    """Raises UserError for options that contradict one another."""
+    if (options.workers > 1) + (options.scheduler is not None) + (options.slurm is not None) > 1:
+        raise UserError("--workers, --scheduler and --slurm are three places for the runs; name one")
+    if options.scheduler_resources is not None and options.scheduler is None:
+        raise UserError(f"--scheduler-resources {options.scheduler_resources!r} goes with --scheduler ADDRESS; name it")
+    if options.seeds_together > 1 and (options.scheduler is not None or options.devices > 1):
+        tasks = options.scheduler is not None
+        other = "--scheduler, whose tasks are one run each" if tasks else "--devices, which shares out one run"
+        raise UserError(f"--seeds-together {options.seeds_together} does not go with {other}; leave one of them out")
+    if options.seeds_together > 1 and options.log:
+        raise UserError(f"--log {options.log} follows one run at a time; leave it or --seeds-together out")
