@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmark.report.aggregate_tables import METRIC, samples
 from benchmark.report.bootstrap import profile, resampled
-from benchmark.report.drawing import COLUMN, Figure, Read, legend, looks, panels
+from benchmark.report.drawing import COLUMN, Figure, Read, legend, looks, name_below, panels
 from benchmark.report.scores import Scores
 
 __all__ = ["heat_map", "profiles"]
@@ -52,8 +52,9 @@ def heat_map(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     values = np.array([[found.mean if found else np.nan for found in row] for row in means])
     if not np.isfinite(values).any():
         return
-    figure, axes = panels([""], 1, COLUMN, 0.13 * len(datasets) + 0.5)
+    figure, axes = panels([""], 1, COLUMN, 0.13 * len(datasets) + 0.35)
     panel = axes[""]
+    panel.set_title("R² of ridge regression on standardised slots", loc="left", fontsize=6)
     panel.set_facecolor("0.85")
     image = panel.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
@@ -61,10 +62,10 @@ def heat_map(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
             ink = "white" if value < DARK else "black"
             panel.text(column, row, f"{value:.2f}", ha="center", va="center_baseline", fontsize=5, color=ink)
     panel.set_yticks(range(len(datasets)), datasets)
-    panel.set_xticks(range(len(entrants)), [e.title for e in entrants], rotation=30, ha="right", rotation_mode="anchor")
+    room = name_below(panel, {place: entrant.title for place, entrant in enumerate(entrants)})
+    figure.set_figheight(figure.get_figheight() + room)
     panel.tick_params(length=0, labelsize=6)
     panel.grid(visible=False)
     panel.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=panel, shrink=0.6, pad=0.02, extend="min")
-    bar.set_label("R² of ridge regression on standardised slots", fontsize=6)
+    figure.colorbar(image, ax=panel, pad=0.02, extend="min")
     yield "heat-map-r2-ridge", figure

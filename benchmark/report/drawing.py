@@ -27,6 +27,7 @@ __all__ = [
     "legend",
     "logarithmic",
     "looks",
+    "name_below",
     "panels",
     "save",
     "say_troubles",
@@ -119,6 +120,12 @@ def panels(titles: Sequence[str], columns: int, width: float, height: float) -> 
     for title, panel in axes.items():
         panel.set_title(title, loc="left")
     return figure, axes
+
+
+def name_below(panel: Axes, names: Mapping[float, str]) -> float:
+    """Names below a panel at places of its x axis, slanted; returns the height in inches that they need."""
+    panel.set_xticks([*names], [*names.values()], rotation=30, ha="right", rotation_mode="anchor", fontsize=6)
+    return 0.025 * max(map(len, names.values()))
 
 
 def legend(figure: Figure, handles: Mapping[str, Any], columns: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmark.report.drawing import BLACK, COLUMN, PAGE, Axes, Figure, Look, Read, legend, looks, panels
+from benchmark.report.drawing import BLACK, COLUMN, PAGE, Axes, Figure, Look, Read, legend, looks, name_below, panels
 from benchmark.report.published import published
 from benchmark.report.scores import Entrant, Scores
 from benchmark.types import Float
@@ -87,7 +87,7 @@ def importance(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     columns = 2 if len(found) > 8 else 1
     rows = [[*found.values()][start : start + columns] for start in range(0, len(found), columns)]
     heights = [max(len(names) for blocks in row for names, _ in blocks.values()) for row in rows]
-    size = (PAGE if columns == 2 else COLUMN, 0.1 * sum(heights) + 0.2 * len(rows) + 1.0)
+    size = (PAGE if columns == 2 else COLUMN, 0.1 * sum(heights) + 0.2 * len(rows) + 0.75)
     figure = NewFigure(figsize=size, layout="constrained")
     grid = figure.add_gridspec(len(rows), columns, height_ratios=heights)
     panels = [figure.add_subplot(grid[divmod(index, columns)]) for index in range(len(found))]
@@ -95,8 +95,8 @@ def importance(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
         _matrices(panel, [*looks(scores)], blocks)
         panel.set_title(dataset, loc="left", pad=2)
     names = {place + WIDTH / 2: entrant.title for place, entrant in enumerate(looks(scores))}
-    for panel in panels[-columns:]:
-        panel.set_xticks([*names], [*names.values()], rotation=30, ha="right", rotation_mode="anchor")
+    room = max(name_below(panel, names) for panel in panels[-columns:])
+    figure.set_figheight(figure.get_figheight() + room)
     bar = figure.colorbar(panels[0].images[0], ax=panels, location="bottom", aspect=40, shrink=0.6, pad=0.02)
     bar.set_label("share of the weights for an object in each slot\n(ridge regression on standardised slots)")
     yield "importance", figure
