@@ -12,21 +12,44 @@ import jax
 import jax.numpy as jnp
 
 from benchmark.contracts import Dataset, Method, Splits
+from benchmark.records import digest
 from benchmark.registry import source
 from benchmark.types import Array, Batch, Float, Int, Key, Slots
 
-__all__ = ["encode", "loaded", "loss", "predict"]
+__all__ = ["JSON", "are_splits", "encode", "loaded", "loss", "predict"]
+
+JSON = "numbers, texts, booleans, None, lists and dicts"
+"""What a record can hold."""
 
 
-def loaded(dataset: Dataset, splits: Splits) -> Splits:
-    """What `load` gave. Raises ValueError unless its frames have the shape that their spec says."""
+def loaded(dataset: Dataset, given: Any) -> Splits:
+    """What `load` gave. Raises ValueError unless it is Splits whose frames and labels have the shapes that their spec
+    says, with facts that a record can hold.
+    """
+    splits, file = are_splits(dataset, given), source(type(dataset))
+    try:
+        digest(splits.facts)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{file}: facts hold what is no JSON value ({error}); expected {JSON}") from None
     for name in ("train", "probe", "val", "test"):
         split = getattr(splits, name)
-        frames = jax.eval_shape(split.read, split.data, jax.ShapeDtypeStruct((1,), "int32")).frames
-        if frames.ndim != 5 or frames.shape[2:] != splits.spec.frame_shape:
+        batch = jax.eval_shape(split.read, split.data, jax.ShapeDtypeStruct((1,), "int32"))
+        if batch.frames.ndim != 5 or batch.frames.shape[2:] != splits.spec.frame_shape:
             expected = f"[b t h w c] with (h, w, c) = {splits.spec.frame_shape} as its spec says"
-            raise ValueError(f"{source(type(dataset))}: {name}.read gave frames of {frames.shape}; expected {expected}")
+            raise ValueError(f"{file}: {name}.read gave frames of {batch.frames.shape}; expected {expected}")
+        labels = None if batch.labels is None else batch.labels.coordinates.shape
+        if labels is None or len(labels) != 3 or labels[2] != len(splits.spec.coordinates):
+            expected = f"[b t p] with p = {len(splits.spec.coordinates)} as its spec says"
+            raise ValueError(f"{file}: {name}.read gave coordinates of {labels}; expected {expected}")
     return splits
+
+
+def are_splits(dataset: Dataset, given: Any) -> Splits:
+    """What `load` gave. Raises ValueError unless it is Splits."""
+    if not isinstance(given, Splits):
+        file = source(type(dataset))
+        raise ValueError(f"{file}: load gave {_told(given)}; expected benchmark.contracts.Splits(...)")
+    return given
 
 
 def loss(method: Method, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
@@ -39,7 +62,7 @@ def loss(method: Method, model: Any, batch: Batch, key: Key) -> tuple[Float[Arra
     if jnp.shape(scalar) != () or not jnp.issubdtype(jnp.result_type(scalar), jnp.floating):
         _refuse(method, "loss", f"{_told(scalar)} to minimise", expected)
     for name, value in logs.items():
-        if jnp.shape(value) != ():
+        if value is None or jnp.shape(value) != ():
             _refuse(method, "loss", f"{_told(value)} as its part {name!r}", expected)
     return scalar, dict(logs)
 

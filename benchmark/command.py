@@ -25,7 +25,7 @@ from benchmark.plan import Item
 from benchmark.plugins import load_plugins
 from benchmark.progress import progress_for
 from benchmark.records import Record
-from benchmark.registry import methods, probes
+from benchmark.registry import datasets, methods, probes
 
 if TYPE_CHECKING:
     from benchmark.report.scores import Context
@@ -66,6 +66,8 @@ def _main(options: argparse.Namespace) -> int:
         print(compare(*options.compare), end="")
         return 0
     candidates = tuning.candidates(grid) if options.tune else []
+    if options.tune and options.probes and not any("decoder" in run.probes for run in grid):
+        raise UserError("--tune: the probe decoder, whose error decides, is not asked; add it to --probes")
     if options.tune and not candidates:
         raise UserError("--tune: nothing here trains on frames that a decoder paints (64x64 at most); leave --tune out")
     if options.report_only and not options.out.exists():
@@ -266,12 +268,21 @@ def read_records(out: Path) -> list[Record]:
     return found
 
 
+def say_unregistered(found: Iterable[Record]) -> None:
+    """What plug-ins say of a method is not in its records: name those that are not registered here."""
+    strangers = {record.method for record in found} - {*methods} | {record.dataset for record in found} - {*datasets}
+    if strangers:
+        told = "with their --plugin the tables tell floors and ceilings and name what is set"
+        print(f"not registered here: {', '.join(sorted(strangers))}; {told}", file=sys.stderr)
+
+
 def report(out: Path, siunitx: bool = False) -> int:
     """Write tables, figures and page of all records under `out` and print the tables; damaged records are named."""
     from benchmark.report import figures, latex, tables, tidy
     from benchmark.report.page.report import write_report
 
     found = read_records(out)
+    say_unregistered(found)
     context = report_context()
     try:
         made = tables.everything(found, context)

@@ -210,11 +210,9 @@ def select(kind: str, text: str | None, known: Iterable[str], default: Iterable[
     if text is None:
         return tuple(default)
     names = [name.strip() for name in text.split(",") if name.strip()]
-    if "all" in names:
-        return tuple(default)
     if not names:
         raise UserError(f"no {kind} named in {text!r}; name some, or all; known: {', '.join(sorted(known))}")
     for name in names:
-        if name not in known:
+        if name not in known and name != "all":
             raise unknown(kind, name, known)
-    return tuple(dict.fromkeys(names))
+    return tuple(default) if "all" in names else tuple(dict.fromkeys(names))

@@ -17,14 +17,16 @@ MOST = 10_000
 ABOUT = "Evaluate methods on a suite and write comparison tables."
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Raises UserError where argparse would print its usage and exit."""
+
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; --help lists the options")
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options. Raises UserError for a mistake."""
-    parser = _Parser(prog="run_benchmark.py", description=ABOUT, allow_abbrev=False)
+    parser = Parser(prog="run_benchmark.py", description=ABOUT, allow_abbrev=False)
     add = parser.add_argument
     add("--methods", metavar="A,B", help="methods to run, or all (default)")
     add("--suite", default="atari", metavar="A,B", help="suites to run them on, or all (default: atari)")
@@ -74,6 +76,10 @@ def _positive(text: str) -> int:
 
 def _check_together(options: argparse.Namespace) -> None:
     """Raises UserError for options that contradict one another."""
+    modes = {"--list": options.list, "--dry-run": options.dry_run, "--report-only": options.report_only}
+    modes["--compare"] = options.compare is not None
+    if len(asked := [mode for mode, wanted in modes.items() if wanted]) > 1:
+        raise UserError(f"{' and '.join(asked)} ask for different things; name one")
     if (options.workers > 1) + (options.scheduler is not None) + (options.slurm is not None) > 1:
         raise UserError("--workers, --scheduler and --slurm are three places for the runs; name one")
     if options.scheduler_resources is not None and options.scheduler is None:

@@ -178,8 +178,12 @@ def plan(grid: Iterable[Run], out: Path, cache: Path, *, retry_failed: bool, rep
 def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -> Item:
     if reason := supported(run.method, run.dataset.spec()) or _without_probes(run) or _decoder_unread(run):
         return Item(run, "skipped", reason)
-    if (window := run.trained.window(run.dataset.spec())) < 1:
-        raise UserError(f"{run.method_name} on {run.dataset_name}: window gave {window}; it must be at least 1")
+    window, longest = run.trained.window(run.dataset.spec()), run.dataset.spec().clip_length
+    if not isinstance(window, int) or not 1 <= window <= longest:
+        expected = f"a whole number of frames from 1 to {longest}"
+        raise UserError(
+            f"{source(type(run.method))}: window gave {window!r} on {run.dataset_name}; expected {expected}"
+        )
     path = out / run.path
     if not path.exists():
         return Item(run, "new")
@@ -194,7 +198,7 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
     elif not (changed or reprobe):  # what else has failed, such as a probe that is not asked now, is no matter
         return Item(run, "done", record=record)
     elif not kept:
-        return Item(run, "new", "its parameters are not kept, so it is trained again for the changed probe", record)
+        return Item(run, "new", "its parameters are not kept, so it is trained again to be probed", record)
     if reprobe or len(changed) in (0, len(run.probe_digests)) or not run.arrays_intact(out, record):
         return Item(run, "reprobe", record=record)
     return Item(run, "reprobe", f"only {', '.join(changed)}", record, changed)

@@ -163,8 +163,14 @@ def read_all(out: Path) -> tuple[list[Record], list[tuple[Path, str]]]:
 
 
 def frame(out: Path) -> pandas.DataFrame:
-    """All metrics under an output folder, one row a metric, for work of one's own in a notebook."""
+    """All metrics under an output folder, one row a metric, for work of one's own in a notebook.
+
+    Raises FileNotFoundError where there is no such folder.
+    """
     import pandas
+
+    if not out.is_dir():
+        raise FileNotFoundError(f"there is no output folder {str(out)!r}")
 
     return pandas.DataFrame(tidy(read_all(out)[0]))
 

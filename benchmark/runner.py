@@ -311,7 +311,11 @@ class Runner:
         self._confirm()
         notes["arrays_sha256"] = parameters.save_named(run.arrays(self.out), arrays) if arrays else None
         answered = replace(record, probes=asked, metrics=[row for name in order for row in rows[name]], notes=notes)
-        return failed(answered, *errors.values(), where=f"probe {', '.join(errors)}: ") if errors else answered
+        if not errors:
+            return answered
+        first, *others = errors
+        too = f" ({', '.join(others)} failed too)" if others else ""
+        return failed(answered, *errors.values(), where=f"probe {first}{too}: ")
 
     def _arrays_beside(self, run: Run, record: Record) -> dict[str, np.ndarray]:
         """The arrays for figures that probes left beside the record; none where they are damaged."""

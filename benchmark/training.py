@@ -153,7 +153,8 @@ class Kernel:
             program = compile_(steps, state, data, key, np.int32(0), donate=(0,), seldom=seldom)
             self._compiled[what] = program
             self.compile_seconds += time.perf_counter() - began
-            # XLA counts a loop's body once, however often it runs: these are the operations of one step.
+            # XLA counts a loop's body once, however often it runs: these are the operations of one step, and of one
+            # turn of any loop inside the loss, such as that of InfoNCE over blocks of logits.
             flops = (program.cost_analysis() or {}).get("flops")
             self.flops = flops and flops / prod(key.shape)
             self.temporary_bytes = program.memory_analysis().temp_size_in_bytes

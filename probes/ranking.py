@@ -98,9 +98,9 @@ def _variance(test: Frozen) -> float | None:
 def _metrics(
     target: str, form: str, truth: Float[np.ndarray, "n k d"], predicted: Float[np.ndarray, "n k d"] | None
 ) -> list[Metric]:
-    """Undefined without predictions or scenes; a floor (any `form` but "") is not better for being higher."""
+    """Undefined without predictions or two scenes; a floor (any `form` but "") is not better for being higher."""
     hits, mrr = None, None
-    if predicted is not None and len(truth):
+    if predicted is not None and len(truth) > 1:
         place = ranks(*(slots.reshape(len(slots), -1).astype(np.float64) for slots in (truth, predicted)))
         hits, mrr = float((place == 1).mean()), float((1 / place).mean())
     better = None if form else True

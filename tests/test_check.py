@@ -1,5 +1,6 @@
 """Every check of `python -m benchmark.check` finds what it is there to find."""
 
+import re
 from copy import copy
 from dataclasses import dataclass, replace
 
@@ -312,6 +313,35 @@ def part_of(split, first, length):
 
 def test_a_sound_data_set_passes_all():
     assert dataset_wrong_with(DATA) == {}
+
+
+def test_clips_with_entries_that_do_not_count_are_read_but_not_sampled():
+    padded = part_of(DATA.train, 0, 3)
+    padded.valid[0, 2] = False
+    assert padded.read(padded.data, jnp.arange(2)).frames.shape[:2] == (2, 3)
+    with pytest.raises(ValueError, match="not valid cannot be sampled"):
+        padded.sample(padded.data, jax.random.key(0), 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((DATA.train, DATA.test), "load gave a tuple of 2; expected benchmark.contracts.Splits"),
+        (None, "load gave a NoneType; expected benchmark.contracts.Splits"),
+        (replace(DATA, facts={"a": np.float32(1)}), "facts hold what is no JSON value"),
+        (beside("labels", lambda labels: None), "train.read gave coordinates of None; expected [b t p] with p = 4"),
+        (
+            beside("labels", lambda labels: labels._replace(coordinates=labels.coordinates[..., :3])),
+            "train.read gave coordinates of (1, 3, 3); expected [b t p] with p = 4",
+        ),
+        (beside("frames", lambda frames: frames[..., :2, :]), "train.read gave frames of (1, 3, 4, 2, 3)"),
+    ],
+)
+def test_what_load_gives_is_looked_at_before_anything_is_trained_on_it(given, message):
+    assert checked.loaded(Dots(), DATA) is DATA
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        checked.loaded(Dots(), given)
+    assert str(caught.value).startswith(__file__)
 
 
 def test_one_that_shares_only_frames_that_do_not_count_is_sound():

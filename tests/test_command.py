@@ -31,6 +31,7 @@ def command(out: Path, *arguments: str) -> int:
     [
         (["--methods", "setcn,scn"], "unknown method 'setcn'; did you mean 's"),
         (["--methods", "scnn"], "did you mean 'scn'?"),
+        (["--methods", "all,scnn"], "unknown method 'scnn'; did you mean 'scn'?"),
         (["--methods", ","], "no method named"),
         (["--suite", "atary"], "unknown suite 'atary'; did you mean 'atari'?"),
         (["--datasets", "pongg"], "unknown data set 'pongg'; did you mean 'pong'?"),
@@ -56,6 +57,11 @@ def command(out: Path, *arguments: str) -> int:
         (["--set", "probes.linear.floor_draws=0"], "floor_draws"),
         (["--seed", "3"], "unrecognized arguments: --seed"),
         (["--tune"], "nothing"),
+        (
+            ["--tune", "--suite", "synthetic", "--probes", "linear"],
+            "probe decoder, whose error decides, is not asked",
+        ),
+        (["--dry-run", "--report-only"], "--dry-run and --report-only ask for different things"),
         (["--report-only", "--methods", "scnn"], "did you mean 'scn'?"),
         (["--set", "methods.scn.learning_rate=nan"], "'nan' is not a finite number"),
         (["--set", "methods.cswm.negative=past"], "one of next, current"),

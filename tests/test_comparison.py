@@ -109,7 +109,7 @@ def test_the_distance_from_the_paper_stands_beside_its_value():
 def test_a_paper_without_errors_is_compared_in_ours_alone():
     found = tables(grid({"scn": np.array([[0.6], [0.8]])}, ("pong",)))["table3-r2"]
     assert cell(found, "pong", "scn").distance == pytest.approx((0.7 - 0.73) / 0.1)
-    assert "ours alone as the paper gives none" in found.notes[0]
+    assert "ours alone as the paper's is not known" in found.notes[0]
 
 
 def test_distances_are_printed_with_their_sign():
@@ -254,6 +254,9 @@ def test_agreement_is_that_of_scipy_over_games_and_methods():
     expected = kendalltau([array.mean() for array in values.values()], theirs).statistic
     assert cell(found, "R², over methods", "Kendall's tau").ours.mean == pytest.approx(expected)
     assert "(5 of 20)" in markdown.render(found)
+    titles = [r.title for r in found.rows]
+    assert not any(title.startswith(("modularity", "compactness")) for title in titles), "the paper's are of all games"
+    assert "Seeds: 0 and 1." in found.caption and "±" not in found.caption
 
 
 def test_our_own_values_agree_with_the_paper_if_they_are_the_papers():
@@ -261,6 +264,7 @@ def test_our_own_values_agree_with_the_paper_if_they_are_the_papers():
     found = tables(records)["agreement"]
     assert cell(found, "cswm: R², over games", "Spearman's rho").ours.mean == pytest.approx(1)
     assert cell(found, "R², over methods", "Kendall's tau").ours.mean == pytest.approx(1, abs=0.1)
+    assert {"modularity, over methods", "compactness, over methods"} <= {r.title for r in found.rows}
 
 
 def test_no_order_is_told_of_two_or_of_equals():

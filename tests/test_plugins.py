@@ -159,7 +159,8 @@ def test_what_a_plugin_brings_is_run_and_the_report_does_without_it(write, tmp_p
     monkeypatch.delitem(methods._entries, "my-method")
     monkeypatch.delitem(probes._entries, "my-probe")
     assert main(["--report-only", *out]) == 0
-    assert "my-method" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "my-method" in shown.out and shown.err.startswith("not registered here: my-method; with their --plugin")
 
 
 UNANSWERING = [
@@ -170,8 +171,13 @@ UNANSWERING = [
     ),
     ("    def supports(self, spec):\n        return {}['reason']", "KeyError: 'reason' (PATH, line 11)"),
     ("    def window(self):\n        return 2", "window() takes 1 positional argument"),
-    ("    def window(self, spec):\n        return 0", "window gave 0; it must be at least 1"),
-    ("    def window(self, spec):\n        return 'three'", "TypeError"),
+    (
+        "    def window(self, spec):\n        return 0",
+        "PATH: window gave 0 on tiny; expected a whole number of",
+    ),
+    ("    def window(self, spec):\n        return 'three'", "PATH: window gave 'three' on tiny; expected a whole"),
+    ("    def window(self, spec):\n        return 3.0", "window gave 3.0"),
+    ("    def window(self, spec):\n        return 99", "window gave 99"),
 ]
 
 

@@ -152,6 +152,8 @@ def test_no_more_clips_than_asked_are_ranked(slots):
 def test_nothing_to_rank_is_undefined(slots):
     found = ask(frozen(slots, perfect(slots), valid=np.zeros((40, 12), bool)))
     assert [found[name] for name in NAMES] == [None] * 6 and found["embedding_variance", "s"] is None
+    alike = ask(frozen(slots, perfect(slots), states=np.zeros((40, 12, 4))))
+    assert [alike[name] for name in NAMES] == [None] * 6, "one state alone is told from nothing"
 
 
 def test_clips_that_are_too_short_are_named():

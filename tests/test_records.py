@@ -75,6 +75,8 @@ def test_all_metrics_come_as_one_data_frame(tmp_path):
     records.write(tmp_path, replace(RECORD, seed=1))
     table = records.frame(tmp_path)
     assert list(table.seed) == [0, 1] and set(table.metric) == {"r2"} and table.value.iloc[0] == 0.1 + 0.2
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        records.frame(tmp_path / "nowhere")
 
 
 def test_tidy_rows_carry_the_run_beside_the_metric():

@@ -88,7 +88,7 @@ def test_decoders_that_might_have_come_further_are_counted():
         for seed, reason in enumerate(reasons)
     ]
     found = tables(runs)
-    told = "2 of 3 decoders stopped at their last step, before their patience was over."
+    told = "2 of 3 decoders stopped at their last step; longer, they might have come further."
     assert told in found["table1-gridworld"].notes
     assert told not in found["steps-ahead-mse-gridworld"].notes
 
@@ -136,6 +136,18 @@ def test_what_is_reached_without_a_model_stands_below():
     assert table.notes[-1].endswith(
         "the mean of the training frames and clustering the pixels of a frame by their colours."
     )
+
+
+def test_what_no_seed_changes_has_no_standard_error():
+    runs = [
+        record("bouncing_balls", "setcon", seed, decoded(0.01, 0.02), notes={"decoder": notes})
+        for seed, notes in enumerate(
+            ({"mean_image_mse": 0.2, "previous_frame_mse": 0.07}, {"mean_image_mse": 0.2, "previous_frame_mse": 0.09})
+        )
+    ]
+    table = tables(runs)["table1-bouncing_balls"]
+    assert astuple(cell(table, "mean frame", "MSE s (1e-2)").ours) == (pytest.approx(20), None, 2)
+    assert cell(table, "previous frame", "MSE p (1e-2)").ours.se == pytest.approx(1.0)
 
 
 def test_only_the_rows_below_that_are_there_are_explained():

@@ -8,11 +8,11 @@ tiny data that resemble the data sets named; without --datasets the first one of
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
+from benchmark import checked
 from benchmark.check import dataset_checks, method_checks, probe_checks
 from benchmark.check.ground import ground
 from benchmark.check.outcome import Check, ask
@@ -20,6 +20,7 @@ from benchmark.configure import Configuration, select
 from benchmark.contracts import Method, Probe
 from benchmark.errors import UserError, answering, unknown
 from benchmark.machine import cache_folder, set_up_jax
+from benchmark.options import Parser
 from benchmark.plugins import load_plugins
 from benchmark.program import on_device
 from benchmark.registry import Registry, datasets, methods, probes, source
@@ -33,12 +34,12 @@ BUDGET = "smoke"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmark.check", description=__doc__.split("\n")[0], allow_abbrev=False)
+    parser = Parser(prog="benchmark.check", description=__doc__.split("\n")[0], allow_abbrev=False)
     parser.add_argument("name", metavar="NAME", help="a method, data set or probe")
     parser.add_argument("--plugin", action="append", default=[], metavar="P", help="a file or module that registers it")
     parser.add_argument("--datasets", metavar="A,B", help="data sets to resemble")
-    options = parser.parse_args(arguments)
     try:
+        options = parser.parse_args(arguments)
         load_plugins(options.plugin)
         set_up_jax(cache_folder())
         with answering(repr(options.name)):
@@ -71,7 +72,7 @@ def _of_method(name: str, like: str | None) -> Iterator[Asked]:
 def _of_dataset(name: str) -> Asked:
     suite = next((s for s in SUITES if name in SUITES[s].datasets), next(iter(SUITES)))
     dataset = Configuration(suite, BUDGET).dataset(name)
-    splits = on_device(dataset.load(cache_folder(), print))
+    splits = on_device(checked.are_splits(dataset, dataset.load(cache_folder(), print)))
     return _heading(name, datasets), dataset_checks.CHECKS, dataset_checks.Source(dataset, splits)
 
 

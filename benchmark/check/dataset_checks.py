@@ -13,6 +13,7 @@ from flax import nnx
 
 from benchmark.check import outcome
 from benchmark.check.outcome import Check
+from benchmark.checked import JSON
 from benchmark.contracts import Dataset, Split, Splits
 from benchmark.errors import UserError
 from benchmark.modules.backbones import BACKBONES
@@ -102,7 +103,7 @@ def facts_are_plain_values(source: Source) -> str | None:
     try:
         digest(source.splits.facts)
     except (TypeError, ValueError) as error:
-        return f"facts hold what is no JSON value ({error}); expected numbers, texts, booleans, None, lists and dicts"
+        return f"facts hold what is no JSON value ({error}); expected {JSON}"
     return None
 
 
@@ -193,7 +194,9 @@ def _array_wrong(array: Any, shape: tuple[int, ...], kind: str, least: float, mo
     if array.shape != shape or np.dtype(array.dtype).kind not in {"float32": "f", "int32": "iu"}[kind]:
         return f"{array.dtype} {list(array.shape)}; {expected}"
     values = np.asarray(array)
-    if values.size and not (np.isfinite(values).all() and values.min() >= least and values.max() <= most):
+    if not np.isfinite(values).all():
+        return f"values that are not finite; {expected}"
+    if values.size and not (values.min() >= least and values.max() <= most):
         return f"values from {values.min()} to {values.max()}; {expected}"
     return None
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmark.check import outcome
 from benchmark.check.outcome import Check
+from benchmark.checked import JSON
 from benchmark.contracts import Probe, Split, Splits
 from benchmark.records import digest
 from benchmark.types import DatasetSpec, Float, Frozen, ProbeResult
@@ -104,7 +105,7 @@ def notes_and_arrays_can_be_kept(question: Question) -> str | None:
     try:
         digest(notes)
     except (TypeError, ValueError) as error:
-        return f"notes hold what is no JSON value ({error}); expected numbers, texts, booleans, None, lists and dicts"
+        return f"notes hold what is no JSON value ({error}); expected {JSON}"
     strange = [name for name, array in question.answer.arrays.items() if not isinstance(array, np.ndarray)]
     return f"arrays[{strange[0]!r}] is no NumPy array" if strange else None
 
@@ -154,8 +155,9 @@ SPOILED: dict[str, Spoil] = {
 }
 
 
-def _values(result: ProbeResult) -> dict[tuple[str, str, str], float | None]:
-    return {(row.metric, row.target, row.split): row.value for row in result.metrics}
+def _values(result: ProbeResult) -> dict[tuple[str, str, str], str]:
+    """As texts, by which NaN equals itself."""
+    return {(row.metric, row.target, row.split): repr(row.value) for row in result.metrics}
 
 
 CHECKS: tuple[Check, ...] = (

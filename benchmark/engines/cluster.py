@@ -55,7 +55,10 @@ class Cluster:
             self._client = Client(address, timeout=CONNECT, set_as_default=False)
         except (OSError, ValueError) as error:  # a timeout is an OSError
             reason = str(error).partition("\n")[0]
-            raise UserError(f"--scheduler {self.address!r}: no Dask scheduler answers there ({reason})") from None
+            remedy = "name its address, such as tcp://host:8786, or the file that it writes"
+            raise UserError(
+                f"--scheduler {self.address!r}: no Dask scheduler answers there ({reason}); {remedy}"
+            ) from None
 
     @property
     def lanes(self) -> int:

@@ -20,7 +20,7 @@ class Episodes(Split):
     """Clips of equal length, kept as `states` and drawn inside the compiled step.
 
     A sample is a window of a clip, both drawn at random, uniformly. `valid` is False at entries that do not count;
-    None: all do.
+    None: all do. Clips with such entries can be read, but not sampled: `sample` raises ValueError.
     """
 
     def __init__(
@@ -30,6 +30,8 @@ class Episodes(Split):
         self.valid = np.ones(jax.tree.leaves(states)[0].shape[:2], bool) if valid is None else valid
 
     def sample(self, data: Data, key: Key, batch_size: int, window: int) -> Batch:
+        if not self.valid.all():
+            raise ValueError("clips with entries that are not valid cannot be sampled; train on clips without")
         clips, length = jax.tree.leaves(data)[0].shape[:2]
         check_window(window, length)
         which, when = jax.random.split(key)

@@ -67,7 +67,9 @@ def _aggregates(scores: Scores, known: Samples) -> Table:
         rows.append(Row(entrant.title, cells, method=entrant.method))
     heads = (Column("mean R²", 2), Column("IQM of R²", 2), Column("average rank", 1))
     notes = _notes(scores, known)
-    return Table("aggregates", caption(lead, scores), "method", heads, tuple(rows), len(scores.seeds), notes)
+    return Table(
+        "aggregates", caption(lead, scores, spread=False), "method", heads, tuple(rows), len(scores.seeds), notes
+    )
 
 
 def _improvement(scores: Scores, known: Samples) -> Table:
@@ -90,7 +92,9 @@ def _improvement(scores: Scores, known: Samples) -> Table:
     ]
     heads = tuple(Column(f"over {entrant.title}", 2) for entrant in known)
     notes = _notes(scores, known)
-    return Table("improvement", caption(lead, scores), "method", heads, tuple(rows), len(scores.seeds), notes)
+    return Table(
+        "improvement", caption(lead, scores, spread=False), "method", heads, tuple(rows), len(scores.seeds), notes
+    )
 
 
 BOOTSTRAP = "95 % of a bootstrap over seeds within each data set"

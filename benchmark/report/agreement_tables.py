@@ -72,12 +72,12 @@ def scn(scores: Scores) -> Table | None:
     lines = [_over_games(scores, method, games) for method in paper["overall"]["r2"]]
     means = {method: fmean(paper["r2"][game][method] for game in games) for method in paper["overall"]["r2"]}
     lines.append(_over_methods(scores, "R²", tuple(games), means, "r2"))
-    for metric, theirs in paper["structure"].items():
-        over = tuple(game for game in scores.possible(f"{metric}_floor") if game in games)
+    for metric, theirs in paper["structure"].items() if len(games) == len(paper["r2"]) else ():
+        over = scores.possible(f"{metric}_floor")
         lines.append(_over_methods(scores, metric, over, theirs, metric))
     lead = (
         "Agreement with Racah & Chandar 2020 in the paper's forms, on test: of a method's R² over the games shown "
-        "(Table 3), and of the methods' means over these (Tables 1 and 3)."
+        "(Table 3), and of the methods' means over them (with all of the paper's games those of Table 1 too)."
     )
     return _table("agreement", lead, scores, lines)
 
@@ -86,11 +86,15 @@ def setcon(scores: Scores) -> Table | None:
     """Against Table 1 of Löwe et al. 2020: the order of methods; `scores` of one data set."""
     (dataset,) = scores.datasets
     paper = published("loewe2020").get(dataset, {})
-    names = {"mse_p": ("mse", "p1"), "ari_p": ("fg_ari", "p1"), "mse_s": ("mse", "s"), "ari_s": ("fg_ari", "s")}
+    names = {
+        "mse_p": ("MSE p", "mse", "p1"),
+        "ari_p": ("ARI p", "fg_ari", "p1"),
+        "mse_s": ("MSE s", "mse", "s"),
+        "ari_s": ("ARI s", "fg_ari", "s"),
+    }
     lines = []
-    for printed, (metric, target) in names.items():
+    for printed, (title, metric, target) in names.items():
         theirs = {method: row[printed][0] for method, row in paper.items() if printed in row}
-        title = printed.replace("_", " ").upper().replace(" S", " s").replace(" P", " p")
         lines += [_over_methods(scores, title, (dataset,), theirs, metric, target, "decoder")] if theirs else []
     return _table(f"agreement-{dataset}", f"Agreement on {dataset} with Löwe et al. 2020, Table 1.", scores, lines)
 
@@ -126,5 +130,7 @@ def _table(name: str, lead: str, scores: Scores, lines: Sequence[Line]) -> Table
         rows.append(Row(line.title, tuple(cell if line.measure == head else Cell() for head in heads)))
     meaning = "Correlation of the ranks of our means over seeds and of the paper's values; 1 is the same order."
     columns = tuple(Column(head, 2) for head in heads)
-    table = Table(name, caption(f"{lead} {meaning}", scores), "of", columns, tuple(rows), len(scores.seeds), NOTES)
+    table = Table(
+        name, caption(f"{lead} {meaning}", scores, spread=False), "of", columns, tuple(rows), len(scores.seeds), NOTES
+    )
     return table if any(value is not None for value in found.values()) else None

@@ -20,12 +20,15 @@ NOT_WORSE = (
 )
 
 
-def caption(lead: str, scores: Scores) -> str:
-    """`lead` says what is shown; then the spread, the training, the protocol and the commits, from the records."""
+def caption(lead: str, scores: Scores, spread: bool = True) -> str:
+    """`lead` says what is shown; then the seeds, the training, the protocol and the commits, from the records.
+
+    `spread` is False where no cell has a standard error over seeds.
+    """
     budgets = SUITES[scores.suite].budgets if scores.suite in SUITES else {}
     means_nothing = scores.budget in budgets and not budgets[scores.budget].meaningful
     warning = PLUMBING if means_nothing else ""
-    return " ".join(filter(None, (warning, lead, _spread(scores.seeds), _training(scores))))
+    return " ".join(filter(None, (warning, lead, _seeds(scores.seeds, spread), _training(scores))))
 
 
 def listed(names: Iterable[str]) -> str:
@@ -44,7 +47,7 @@ def notes(
     if any(cell.alike for cell in shown):
         signs += f" {ALIKE} {NOT_WORSE}"
     if any(cell.distance is not None for cell in shown):
-        alone = "" if any(cell.paper_se is not None for cell in shown) else ", ours alone as the paper gives none"
+        alone = "" if any(cell.paper_se is not None for cell in shown) else ", ours alone as the paper's is not known"
         signs += f" Diff.: ours less the paper's, in units of the combined standard error{alone}."
     status = Counter(record.status for record in scores.runs.values())
     missing = "Dash: not run, failed, undefined, or a mean that needs such a value."
@@ -57,9 +60,11 @@ def notes(
     return tuple(filter(None, (signs, missing, footnote(scores, entrants))))
 
 
-def _spread(seeds: tuple[int, ...]) -> str:
+def _seeds(seeds: tuple[int, ...], spread: bool) -> str:
     if len(seeds) == 1:
-        return f"One seed ({seeds[0]}), hence no ±."
+        return f"One seed ({seeds[0]}){', hence no ±' if spread else ''}."
+    if not spread:
+        return f"Seeds: {listed(map(str, seeds))}."
     return f"Mean ± standard error over n = {len(seeds)} seeds ({listed(map(str, seeds))}), or as many as a cell says."
 
 

@@ -130,7 +130,7 @@ def _with_unfinished(table: Table, scores: Scores, probe: str = "decoder") -> Ta
     unfinished = reasons.count("max_steps")
     if not unfinished:
         return table
-    note = f"{unfinished} of {len(reasons)} decoders stopped at their last step, before their patience was over."
+    note = f"{unfinished} of {len(reasons)} decoders stopped at their last step; longer, they might have come further."
     return replace(table, notes=(*table.notes, note))
 
 
@@ -141,7 +141,7 @@ def _stopped(record: Record, probe: str) -> bool:
 def _with_b4(table: Table, paper: dict[str, Any]) -> Table:
     if "setcon-random-init" not in paper:
         return table
-    rows = tuple(replace(row, mark="†") if row.title == "setcon-random-init" else row for row in table.rows)
+    rows = tuple(replace(row, mark="†") if row.method == "setcon-random-init" else row for row in table.rows)
     note = "† The paper's appendix B.4, which names no data set; its scale is that of this one."
     return replace(table, rows=rows, notes=(*table.notes, note))
 
@@ -173,10 +173,13 @@ def _painted(scores: Scores, name: str) -> Summary | None:
 
 
 def _of_data(scores: Scores, value: Callable[[Entrant, int], float | None]) -> Summary | None:
-    """Times 100, what depends on the data and not on the method: the first run of a seed that has it stands for all."""
+    """Times 100, what depends on the data and not on the method: the first run of a seed that has it stands for all.
+
+    Without a standard error where no seed changes it.
+    """
     by_seed = [[one for e in scores.entrants() if (one := value(e, seed)) is not None] for seed in scores.seeds]
     found = summarise([values[0] for values in by_seed if values])
-    return scaled(found, 100.0) if found else None
+    return scaled(replace(found, se=found.se or None), 100.0) if found else None
 
 
 def _units(dataset: str) -> str:
