@@ -8,32 +8,25 @@ Departure: the decoder is trained after the method and not beside it, so every m
 and the same rule for when to stop.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from benchmark.contracts import Probe
 from benchmark.errors import UserError
 from benchmark.registry import probes
-from benchmark.types import Bool, DatasetSpec, Float, Frozen, Metric, ProbeResult
-from probes.decoding import Aligned, Decode, Rule, align, fit_decoder, painted, score
+from benchmark.types import DatasetSpec, Frozen, Metric, ProbeResult
+from probes.blind_painters import blind_painters
+from probes.decoder_figures import figures
+from probes.decoding import Aligned, Decode, Rule, align, fit_decoder, score
 from probes.segmentation import fg_ari
 
 __all__ = ["Decoder"]
 
 LARGEST = 64 * 64
 """Pixels of the largest frame that is decoded."""
-
-FIGURE_BYTES = 1_300_000
-"""Bytes of arrays for figures that a decoder probe leaves."""
-
-PIXELS_PER_CALL = 2**20
-"""Pixels of the videos that are read at once for the baselines."""
 
 
 @probes.register("decoder")
@@ -106,8 +99,8 @@ class Decoder(Probe):
                 metrics.append(Metric(f"fg_ari{suffix}", target, ari))
         notes = {"steps": int(fitted.curve[-1][0]), "best_step": fitted.best_step, "stopped": fitted.stopped}
         notes |= {"curve": fitted.curve, "frames_per_step": fitted.frames_per_step, "frames": counts}
-        arrays = _figures(fitted.decode, test, entries, self.figure_masks, rule.batch_size)
-        return ProbeResult(tuple(metrics), arrays, notes | _baselines(train, test))
+        arrays = figures(fitted.decode, test, entries, self.figure_masks, rule.batch_size)
+        return ProbeResult(tuple(metrics), arrays, notes | blind_painters(train, test))
 
 
 def _own_on_val(val: Frozen, horizon: int, batch_size: int) -> list[Metric]:
@@ -132,70 +125,3 @@ def _measure(
     truth = np.asarray(test.labels.masks)[np.asarray(aligned.clips), np.asarray(aligned.times)]
     ari = fg_ari(truth.reshape(count, -1), segments.reshape(count, -1))
     return error, ari.mean, {"mse": count, "fg_ari": int(ari.defined.sum())}
-
-
-def _figures(
-    decode: Decode, test: Frozen, entries: dict[str, Aligned], with_masks: bool, batch_size: int
-) -> dict[str, np.ndarray]:
-    """The last frames of the first whole clip as bytes: `frames`, and `s.frames`, `p1.frames`, ... as decoded.
-
-    `clips` and `times` say which; all others are [1, times, ...]. Colours run over the frames' range, beyond which they
-    are clipped; of frames stacked in channels the last is kept. `with_masks` adds those of the decoder, `s.masks`, and
-    of the encoder, `attention`, from 0 to 1.
-    """
-    entries = {target: aligned for target, aligned in entries.items() if len(aligned.clips)}
-    first = max(int(aligned.times.min()) for aligned in entries.values())
-    length = figure_frames(test.spec, test.slots.shape[2], len(entries), with_masks)
-    times = np.arange(first, test.valid.shape[1])[-length:]
-    clips = np.flatnonzero(test.valid[:, times].all(1))[:1]
-    if not (clips.size and times.size):
-        return {}
-    where = [jnp.asarray(index.ravel()) for index in np.meshgrid(clips, times, indexing="ij")]
-
-    def stored(values: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.ndarray:
-        scaled = np.rint(255 * np.clip((values - low) / (high - low), 0, 1)).astype(np.uint8)
-        return scaled.reshape(len(clips), len(times), *values.shape[1:])
-
-    arrays = {"clips": clips, "times": times}
-    for target, aligned in entries.items():
-        decoded, frames = painted(decode, test, Aligned(aligned.slots, *where), batch_size)
-        arrays["frames"] = stored(frames[..., -3:], *test.spec.frame_range)
-        arrays[f"{target}.frames"] = stored(np.asarray(decoded.frames)[..., -3:], *test.spec.frame_range)
-        if with_masks and target == "s":
-            arrays["s.masks"] = stored(np.asarray(decoded.masks))
-    if with_masks and test.masks is not None:
-        arrays["attention"] = stored(test.masks[clips][:, times].reshape(-1, *test.masks.shape[2:]))
-    return arrays
-
-
-def figure_frames(spec: DatasetSpec, num_slots: int, num_targets: int, with_masks: bool) -> int:
-    """Frames of the figures' clip that fit into FIGURE_BYTES, one at least."""
-    h, w, c = spec.frame_shape
-    masks = 2 * num_slots if with_masks else 0
-    return max(1, FIGURE_BYTES // (h * w * (c + num_targets * c + masks)))
-
-
-def _baselines(train: Frozen, test: Frozen) -> dict[str, float | None]:
-    """Test MSE of two painters that see no slot: the mean of the training frames, and the frame before."""
-    total = sum(frames[valid].sum(0, dtype=np.float64) for frames, valid in _videos(train))
-    mean = total / train.valid.sum()
-    from_mean, from_previous = [], []
-    for frames, valid in _videos(test):
-        from_mean.append(np.square(frames[valid] - mean).mean((1, 2, 3)))
-        both = valid[:, 1:] & valid[:, :-1]
-        from_previous.append(np.square(frames[:, 1:][both] - frames[:, :-1][both]).mean((1, 2, 3)))
-    return {"mean_image_mse": _mean(from_mean), "previous_frame_mse": _mean(from_previous)}
-
-
-def _videos(frozen: Frozen) -> Iterator[tuple[Float[np.ndarray, "b t h w c"], Bool[np.ndarray, "b t"]]]:
-    """The clips with what counts of them, some at a time."""
-    assert frozen.read is not None
-    size = max(1, PIXELS_PER_CALL // (frozen.valid.shape[1] * prod(frozen.spec.frame_shape[:2])))
-    for start in range(0, len(frozen.valid), size):
-        clips = np.arange(start, min(start + size, len(frozen.valid)))
-        yield np.asarray(frozen.read(frozen.data, jnp.asarray(clips)).frames), frozen.valid[clips]
-
-
-def _mean(parts: list[np.ndarray]) -> float | None:
-    values = np.concatenate(parts)
-    return float(values.mean(dtype=np.float64)) if len(values) else None

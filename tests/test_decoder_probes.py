@@ -13,7 +13,8 @@ from benchmark.errors import UserError
 from benchmark.training import Kernel, adam
 from benchmark.types import Batch, DatasetSpec, Decoded, Frozen, Labels, ProbeResult
 from probes.colour_kmeans import ColourKMeans, cluster
-from probes.decoder import Decoder, figure_frames
+from probes.decoder import Decoder
+from probes.decoder_figures import figure_frames
 from probes.decoder_rollout import DecoderRollout
 from probes.decoder_whitened import DecoderWhitened, whitened, whitening
 from probes.decoding import Rule, Scored, align, fit_decoder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from benchmark.report.captions import listed
 from benchmark.report.comparison import Measure, by_method
 from benchmark.report.published import published
@@ -25,30 +27,19 @@ def ranking(scores: Scores) -> Table:
     """Hits@1 and MRR after 1, 5 and 10 predicted steps, and whether the embeddings have collapsed."""
     (dataset,) = scores.datasets
     paper = published("kipf2020").get(dataset, {})
+    share = partial(Measure, over=(dataset,), probe="ranking", scale=100.0)
     measures = [
-        Measure(
+        share(
             metric,
             Column(f"{title} {step} (%)", 1, paper=bool(paper)),
-            (dataset,),
-            {method: row[f"{metric}_{step}"][0] for method, row in paper.items() if f"{metric}_{step}" in row},
+            paper={method: row[f"{metric}_{step}"][0] for method, row in paper.items() if f"{metric}_{step}" in row},
             target=f"p{step}",
-            probe="ranking",
-            scale=100.0,
         )
         for step in STEPS
         for metric, title in METRICS.items()
     ]
     measures += [
-        Measure(
-            "hits_at_1_still",
-            Column(f"still {step} (%)", 1),
-            (dataset,),
-            compared=False,
-            target=f"p{step}",
-            probe="ranking",
-            scale=100.0,
-        )
-        for step in STEPS
+        share("hits_at_1_still", Column(f"still {step} (%)", 1), target=f"p{step}", compared=False) for step in STEPS
     ]
     spread = Column("variance", 3)
     measures.append(Measure("embedding_variance", spread, (dataset,), compared=False, target="s", probe="ranking"))

@@ -125,6 +125,16 @@ class Scores:
         found = {seed: [value for value in values if value is not None] for seed, values in by_seed.items()}
         return {seed: values for seed, values in found.items() if len(values) == len(datasets)}
 
+    def answers(self, metric: str, targets: Iterable[str], probe: str) -> list[float | None]:
+        """Of all runs in which the probe was asked, on any of the targets."""
+        wanted = {(probe, metric, target) for target in targets}
+        rows = (row for record in self.runs.values() for row in record.metrics)
+        return [row["value"] for row in rows if (row["probe"], row["metric"], row["target"]) in wanted]
+
+    def measured(self, metric: str, targets: Iterable[str], probe: str) -> bool:
+        """Is any of these answers defined?"""
+        return any(value is not None for value in self.answers(metric, targets, probe))
+
     def paths(self, entrant: Entrant, datasets: Iterable[str]) -> tuple[str, ...]:
         """Of its records on these data sets, as they lie under the output folder."""
         wanted = ((entrant, dataset, seed) for dataset in datasets for seed in self.seeds)

@@ -1,0 +1,59 @@
+"""What is reached without a model: rows below a table, by which its errors and masks are to be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from benchmark.report.comparison import scaled
+from benchmark.report.scores import Entrant, Scores
+from benchmark.report.statistics import Summary, summarise
+from benchmark.report.table import Cell, Row, Table
+
+__all__ = ["BY_COLOUR", "WITHOUT_MODEL", "by_colour", "painted", "with_yardsticks"]
+
+BY_COLOUR = "Colour k-means clusters the pixels of a frame by their colours: what masks are worth without a model."
+
+WITHOUT_MODEL = {
+    "previous frame": "the frame before",
+    "mean frame": "the mean of the training frames",
+    "colour k-means": "clustering the pixels of a frame by their colours",
+}
+"""Painters and clusterers that see no slot, and how each gets there."""
+
+
+def with_yardsticks(table: Table, found: dict[str, tuple[str, Summary | None]], note: str) -> Table:
+    """Rows below: what is reached without a model, each in the column of its title; none where it is not known."""
+    known = {name: (title, value) for name, (title, value) in found.items() if value}
+    rows = [
+        Row(name, tuple(Cell(value if column.title == title else None) for column in table.columns), summary=i == 0)
+        for i, (name, (title, value)) in enumerate(known.items())
+    ]
+    return replace(table, rows=(*table.rows, *rows), notes=(*table.notes, note) if rows else table.notes)
+
+
+def by_colour(scores: Scores) -> Summary | None:
+    """FG-ARI of clustering a frame's pixels by their colours, in per cent."""
+    (dataset,) = scores.datasets
+    return _of_data(scores, lambda e, seed: scores.value(e, dataset, seed, "fg_ari", "pixels", "colour-kmeans"))
+
+
+def painted(scores: Scores, name: str) -> Summary | None:
+    """An error that the decoder's probe notes, of a painter that sees no slot."""
+    (dataset,) = scores.datasets
+
+    def noted(entrant: Entrant, seed: int) -> float | None:
+        record = scores.runs.get((entrant, dataset, seed))
+        return record.notes.get("decoder", {}).get(name) if record else None
+
+    return _of_data(scores, noted)
+
+
+def _of_data(scores: Scores, value: Callable[[Entrant, int], float | None]) -> Summary | None:
+    """Times 100, what depends on the data and not on the method: the first run of a seed that has it stands for all.
+
+    Without a standard error where no seed changes it.
+    """
+    by_seed = [[one for e in scores.entrants() if (one := value(e, seed)) is not None] for seed in scores.seeds]
+    found = summarise([values[0] for values in by_seed if values])
+    return scaled(replace(found, se=found.se or None), 100.0) if found else None
