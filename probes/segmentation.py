@@ -7,7 +7,7 @@ import numpy as np
 from benchmark.types import Bool, Float, Int
 
 
-class Scores(NamedTuple):
+class PerFrame(NamedTuple):
     """One number a frame; where `defined` is False the value is NaN and must not enter a mean."""
 
     values: Float[np.ndarray, "*b"]
@@ -24,7 +24,7 @@ def hard_segments(masks: Float[np.ndarray, "*b k n"]) -> Int[np.ndarray, "*b n"]
     return masks.argmax(-2)
 
 
-def fg_ari(truth: Int[np.ndarray, "*b n"], segments: Int[np.ndarray, "*b n"]) -> Scores:
+def fg_ari(truth: Int[np.ndarray, "*b n"], segments: Int[np.ndarray, "*b n"]) -> PerFrame:
     """Adjusted Rand index of the pixels that show an object (`truth` above 0); 1 is perfect, 0 is chance.
 
     Per frame; time is not folded in. Undefined where no two pixels show the same object (nothing could be torn apart:
@@ -40,7 +40,7 @@ def fg_ari(truth: Int[np.ndarray, "*b n"], segments: Int[np.ndarray, "*b n"]) ->
     return _ratio(together - expected, (objects + found) / 2 - expected, defined)
 
 
-def mean_best_overlap(truth: Int[np.ndarray, "*b n"], segments: Int[np.ndarray, "*b n"]) -> Scores:
+def mean_best_overlap(truth: Int[np.ndarray, "*b n"], segments: Int[np.ndarray, "*b n"]) -> PerFrame:
     """mBO: the best intersection over union with any segment, mean over the objects that are seen; 0 to 1.
 
     Segments count with all their pixels, those on the background too. Undefined in a frame without objects.
@@ -67,6 +67,6 @@ def _pairs(counts: Any) -> Any:
     return counts * (counts - 1) // 2
 
 
-def _ratio(above: Any, below: Any, defined: Any) -> Scores:
+def _ratio(above: Any, below: Any, defined: Any) -> PerFrame:
     values = np.divide(above, below, out=np.full(np.shape(below), np.nan), where=defined)
-    return Scores(np.asarray(values), np.asarray(defined))
+    return PerFrame(np.asarray(values), np.asarray(defined))

@@ -25,7 +25,7 @@ __all__ = [
     "resampled",
 ]
 
-Scores = Float[np.ndarray, "_ d"]  # samples may differ in their seeds
+Sample = Float[np.ndarray, "_ d"]  # samples may differ in their seeds
 Draws = Float[np.ndarray, "*r s d"]
 
 FEW_SEEDS = 5
@@ -80,7 +80,7 @@ def average_rank(which: int, *samples: Float[np.ndarray, "*r _ d"]) -> Float[np.
     return np.asarray((1 + above + (equal - 1) / 2).mean(-1))
 
 
-def bootstrap(samples: Sequence[Scores], statistic: Callable[..., Float[np.ndarray, "*r"]]) -> Estimate:
+def bootstrap(samples: Sequence[Sample], statistic: Callable[..., Float[np.ndarray, "*r"]]) -> Estimate:
     """`statistic` of these samples (one or more methods), each resampled by itself; 95 % by percentiles."""
     value = float(statistic(*samples))
     if min(len(sample) for sample in samples) < 2:
@@ -89,13 +89,13 @@ def bootstrap(samples: Sequence[Scores], statistic: Callable[..., Float[np.ndarr
     return Estimate(value, (float(low), float(high)))
 
 
-def resampled(samples: Sequence[Scores]) -> list[Float[np.ndarray, "r _ d"]]:
+def resampled(samples: Sequence[Sample]) -> list[Float[np.ndarray, "r _ d"]]:
     """NUM_DRAWS draws of each; the same for the same samples, in any process."""
     random = np.random.default_rng(SEED)
     return [_drawn(sample, random) for sample in samples]
 
 
-def _drawn(sample: Scores, random: np.random.Generator) -> Float[np.ndarray, "r s d"]:
+def _drawn(sample: Sample, random: np.random.Generator) -> Float[np.ndarray, "r s d"]:
     seeds, datasets = sample.shape
     chosen: Int[np.ndarray, "r s d"] = random.integers(seeds, size=(NUM_DRAWS, seeds, datasets))
     return np.take_along_axis(sample[None], chosen, axis=1)
