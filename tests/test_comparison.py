@@ -174,10 +174,13 @@ def test_a_column_of_the_headline_has_the_n_of_its_own_data_sets():
 
 
 def test_a_headline_speaks_of_what_it_shows_only():
-    (found,) = everything([game("pong", "scn", 0, 0.5)], CONTEXT)["headline-quick"]
+    runs = [game("pong", "scn", 0, 0.5), game("pong", "cswm", 0, 0.4)]
+    (found,) = everything(runs, CONTEXT)["headline-quick"]
     text = " ".join((found.caption, *found.notes))
     assert "Atari: slot accuracy" in text and "Bold: the highest" in text
     assert not any(word in text for word in ("MSE", "Synthetic", "Worlds", "worlds"))
+    (alone,) = everything(runs[:1], CONTEXT)["headline-quick"]
+    assert not any("Bold" in note for note in alone.notes), "nothing is, where nothing is compared"
 
 
 def test_a_probe_that_no_suite_names_has_a_table_of_its_own():

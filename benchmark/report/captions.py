@@ -43,12 +43,16 @@ def notes(
     """Below the table: bold, the marks that its cells have, dash, how many runs did not succeed and which collapsed."""
     shown = [*cells]
     ceilings = any(entrant.role == "ceiling" for entrant in entrants)
-    signs = f"Bold: {bold} as printed{', ceilings left out. A ceiling reads labels' if ceilings else ''}."
+    signs = []
+    if any(cell.best for cell in shown):
+        signs.append(f"Bold: {bold} as printed{', ceilings left out' if ceilings else ''}.")
+    if ceilings:
+        signs.append("A ceiling reads labels.")
     if any(cell.alike for cell in shown):
-        signs += f" {ALIKE} {NOT_WORSE}"
+        signs.append(f"{ALIKE} {NOT_WORSE}")
     if any(cell.distance is not None for cell in shown):
         alone = "" if any(cell.paper_se is not None for cell in shown) else ", ours alone as the paper's is not known"
-        signs += f" Diff.: ours less the paper's, in units of the combined standard error{alone}."
+        signs.append(f"Diff.: ours less the paper's, in units of the combined standard error{alone}.")
     status = Counter(record.status for record in scores.runs.values())
     missing = "Dash: not run, failed, undefined, or a mean that needs such a value."
     failed = status["failed"]
@@ -57,7 +61,7 @@ def notes(
     missing += f" Of {len(scores.runs)} runs {failed} failed" if failed else ""
     answered = any(record.status == "failed" and record.metrics for record in scores.runs.values())
     missing += (", of which what other probes answered is shown." if answered else ".") if failed else ""
-    return tuple(filter(None, (signs, missing, footnote(scores, entrants))))
+    return tuple(filter(None, (" ".join(signs), missing, footnote(scores, entrants))))
 
 
 def _seeds(seeds: tuple[int, ...], spread: bool) -> str:
