@@ -81,7 +81,7 @@ class Run:
 
     @property
     def batch_size(self) -> int:
-        """Samples a step: windows of as many frames as the method wants; at least one."""
+        """Samples a step: windows of as many frames as the method wants; one for a method that does not train."""
         return max(1, self.training.frames_per_step // self.trained.window(self.dataset.spec()))
 
     @property
@@ -178,12 +178,7 @@ def plan(grid: Iterable[Run], out: Path, cache: Path, *, retry_failed: bool, rep
 def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -> Item:
     if reason := supported(run.method, run.dataset.spec()) or _without_probes(run) or _decoder_unread(run):
         return Item(run, "skipped", reason)
-    window, longest = run.trained.window(run.dataset.spec()), run.dataset.spec().clip_length
-    if not isinstance(window, int) or not 1 <= window <= longest:
-        expected = f"a whole number of frames from 1 to {longest}"
-        raise UserError(
-            f"{source(type(run.method))}: window gave {window!r} on {run.dataset_name}; expected {expected}"
-        )
+    _check_window(run)
     path = out / run.path
     if not path.exists():
         return Item(run, "new")
@@ -202,6 +197,21 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
     if reprobe or len(changed) in (0, len(run.probe_digests)) or not run.arrays_intact(out, record):
         return Item(run, "reprobe", record=record)
     return Item(run, "reprobe", f"only {', '.join(changed)}", record, changed)
+
+
+def _check_window(run: Run) -> None:
+    """Raises UserError unless a sample is a number of frames that a clip and a training step have."""
+    window, longest = run.trained.window(run.dataset.spec()), run.dataset.spec().clip_length
+    if not isinstance(window, int) or not 1 <= window <= longest:
+        expected = f"a whole number of frames from 1 to {longest}"
+        raise UserError(
+            f"{source(type(run.method))}: window gave {window!r} on {run.dataset_name}; expected {expected}"
+        )
+    if run.method.trains and run.training.frames_per_step < window:
+        raise UserError(
+            f"training.frames_per_step is {run.training.frames_per_step}, but {run.method_name} on {run.dataset_name} "
+            f"learns from {window} frames at once; set at least {window}"
+        )
 
 
 def supported(plugin: Method | Probe, spec: DatasetSpec) -> str | None:

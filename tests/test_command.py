@@ -131,6 +131,15 @@ def test_a_run_that_no_probe_fits_is_skipped_with_the_reason(tmp_path, capsys):
     assert "1 skipped" in shown and "no probe to ask it (masks: " in shown
 
 
+def test_a_step_has_a_whole_window_at_least(tmp_path, capsys):
+    sizes = ["--suite", "synthetic", "--datasets", "gridworld", "--methods", "slotwise", "--dry-run"]
+    asked = ["--out", str(tmp_path / "out"), *sizes, "--set"]
+    assert main([*asked, "training.frames_per_step=8"]) == 0
+    assert main([*asked, "training.frames_per_step=7"]) == 2
+    told = "training.frames_per_step is 7, but slotwise on gridworld learns from 8 frames at once; set at least 8\n"
+    assert capsys.readouterr().err == f"run_benchmark.py: {told}"
+
+
 def test_list_names_everything(capsys):
     assert main(["--list"]) == 0
     shown = capsys.readouterr().out
