@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +12,7 @@ from benchmark.report.scores import Entrant, Scores
 from benchmark.report.table import ALIKE, Cell
 from benchmark.suites import SUITES, Training, paper_share
 
-__all__ = ["PLUMBING", "caption", "listed", "notes"]
+__all__ = ["PLUMBING", "caption", "listed", "notes", "sentences"]
 
 PLUMBING = "Plumbing test: the numbers mean nothing."
 
@@ -29,6 +30,11 @@ def caption(lead: str, scores: Scores, spread: bool = True) -> str:
     means_nothing = scores.budget in budgets and not budgets[scores.budget].meaningful
     warning = PLUMBING if means_nothing else ""
     return " ".join(filter(None, (warning, lead, _seeds(scores.seeds, spread), _training(scores))))
+
+
+def sentences(text: str) -> list[str]:
+    """Those of a caption, apart."""
+    return re.split(r"(?<=\.) (?=[A-Z])", text)
 
 
 def listed(names: Iterable[str]) -> str:

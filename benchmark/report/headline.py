@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmark.report.captions import PLUMBING, caption, notes
+from benchmark.report.captions import PLUMBING, caption, notes, sentences
 from benchmark.report.comparison import Measure, cells
 from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Row, Table
@@ -72,7 +71,7 @@ def _headline(sets: Sequence[Scores]) -> Table:
         Row(entrant.title, tuple(found[i] for _, found in columns), method=entrant.method)
         for i, entrant in enumerate(entrants)
     )
-    told = [sentence for scores in sets for sentence in re.split(r"(?<=\.) (?=[A-Z])", caption("", scores))]
+    told = [sentence for scores in sets for sentence in sentences(caption("", scores))]
     about = [ABOUT[scores.suite] for scores in sets]
     text = " ".join(dict.fromkeys([*[PLUMBING] * (PLUMBING in told), LEAD, *about, *told]))
     heads = tuple(column for column, _ in columns)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from benchmark.report.captions import PLUMBING
+from benchmark.report.captions import PLUMBING, sentences
 from benchmark.report.page.elements import Markup, element, join
 from benchmark.report.table import ALIKE, COLLAPSED, Cell, Column, Row, Table, number, signed
 
@@ -20,9 +19,7 @@ MEANINGS = {ALIKE: "not significantly worse than the best", COLLAPSED: "a run in
 
 def render(table: Table, numbers: Numbers) -> Markup:
     """Caption, scrolling table, and notes."""
-    first, *others = re.split(
-        r"(?<=\.) (?=[A-Z])", table.caption.removeprefix(PLUMBING).strip()
-    )  # the section says that
+    first, *others = sentences(table.caption.removeprefix(PLUMBING).strip())  # the section says that
     rows = [_row(table, row, numbers) for row in table.rows if not row.summary]
     below = [_row(table, row, numbers) for row in table.rows if row.summary]
     whole = element(
