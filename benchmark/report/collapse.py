@@ -18,7 +18,7 @@ def reason(record: Record) -> str | None:
 
 def collapsed(scores: Scores, entrant: Entrant, datasets: Iterable[str]) -> bool:
     """Is any run of it on these data sets?"""
-    return any(reason(run) for dataset in datasets for run in _runs(scores, entrant, dataset))
+    return any(reason(run) for dataset in datasets for run in scores.of_seeds(entrant, dataset))
 
 
 def footnote(scores: Scores, entrants: Sequence[Entrant]) -> str:
@@ -26,13 +26,9 @@ def footnote(scores: Scores, entrants: Sequence[Entrant]) -> str:
     told = []
     for entrant in entrants:
         for dataset in scores.datasets:
-            runs = _runs(scores, entrant, dataset)
+            runs = scores.of_seeds(entrant, dataset)
             reasons = [why for run in runs if (why := reason(run))]
             if reasons:
                 why = "; ".join(sorted(set(reasons)))
                 told.append(f"{entrant.title} on {dataset} ({why}), {len(reasons)} of {len(runs)} seeds")
     return f"{COLLAPSED} collapsed: {'; '.join(told)}." if told else ""
-
-
-def _runs(scores: Scores, entrant: Entrant, dataset: str) -> list[Record]:
-    return [run for seed in scores.seeds if (run := scores.runs.get((entrant, dataset, seed)))]

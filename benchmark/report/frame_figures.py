@@ -133,10 +133,9 @@ def over_time(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     """For each data set and method one clip, time from left to right; of the first seed that has it."""
     for dataset in scores.datasets:
         for entrant in scores.entrants():
-            for seed in scores.seeds:
-                record = scores.runs.get((entrant, dataset, seed))
-                if record and (film := Film.of(read(record), "decoder")):
-                    yield f"clip-{dataset}-{_slug(entrant)}", _clip(film, f"{entrant.title}, seed {seed}")
+            for record in scores.of_seeds(entrant, dataset):
+                if film := Film.of(read(record), "decoder"):
+                    yield f"clip-{dataset}-{_slug(entrant)}", _clip(film, f"{entrant.title}, seed {record.seed}")
                     break
 
 

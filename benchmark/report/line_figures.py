@@ -54,9 +54,8 @@ def learning_curves(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
 def _curves(panel: Axes, scores: Scores, dataset: str) -> dict[str, Any]:
     handles = {}
     for entrant, look in looks(scores).items():
-        for seed in scores.seeds:
-            record = scores.runs.get((entrant, dataset, seed))
-            if record and record.curve:
+        for record in scores.of_seeds(entrant, dataset):
+            if record.curve:
                 steps, losses = zip(*record.curve, strict=True)
                 handles[entrant.title] = panel.plot(steps, losses, color=look.colour, ls=look.dash, lw=0.8)[0]
     return handles

@@ -22,10 +22,9 @@ def positions(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     for dataset in scores.datasets:
         found: dict[str, Mapping[str, np.ndarray]] = {}
         for entrant in scores.entrants():
-            for seed in reversed(scores.seeds):
-                record = scores.runs.get((entrant, dataset, seed))
-                if record and "linear.frame" in (arrays := read(record)):
-                    found[entrant.title] = arrays
+            every_seed = map(read, scores.of_seeds(entrant, dataset))
+            if first := next((arrays for arrays in every_seed if "linear.frame" in arrays), None):
+                found[entrant.title] = first
         if found:
             yield f"positions-{dataset}", _beside_each_other(found)
 

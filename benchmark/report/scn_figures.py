@@ -31,7 +31,7 @@ def accuracy(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     from matplotlib.patches import Patch
 
     styles = looks(scores)
-    ran = {dataset: [e for e in styles if _ran(scores, e, dataset)] for dataset in shown}
+    ran = {dataset: [e for e in styles if scores.of_seeds(e, dataset)] for dataset in shown}
     ends = np.cumsum([len(entrants) + 1 for entrants in ran.values()])
     figure, axes = panels([""], 1, COLUMN, 0.06 * ends[-1] + 0.6)
     panel = axes[""]
@@ -54,17 +54,12 @@ def accuracy(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     yield "table3-r2", figure
 
 
-def _ran(scores: Scores, entrant: Entrant, dataset: str) -> bool:
-    return any((entrant, dataset, seed) in scores.runs for seed in scores.seeds)
-
-
 def _bar(panel: Axes, scores: Scores, entrant: Entrant, dataset: str, place: float, look: Look) -> None:
     """The mean over seeds with its standard error, and every seed; a cross where all failed."""
     values = [scores.value(entrant, dataset, seed, "r2") for seed in scores.seeds]
     found = scores.mean(entrant, (dataset,), "r2")
     if found is None:
-        runs = [scores.runs.get((entrant, dataset, seed)) for seed in scores.seeds]
-        if any(run and run.status == "failed" for run in runs):
+        if any(run.status == "failed" for run in scores.of_seeds(entrant, dataset)):
             panel.plot([0.02], [place], "x", color=look.colour, ms=3)
         return
     cut = found.mean < LOWEST
@@ -120,8 +115,8 @@ def _matrices(panel: Axes, entrants: list[Entrant], blocks: Blocks) -> None:
 def _blocks(scores: Scores, dataset: str, read: Read) -> Blocks:
     blocks = {}
     for entrant in scores.entrants():
-        for seed in reversed(scores.seeds):
-            record = scores.runs.get((entrant, dataset, seed))
-            if record and (shares := read(record).get("linear.importance_std")) is not None:
+        for record in scores.of_seeds(entrant, dataset):
+            if (shares := read(record).get("linear.importance_std")) is not None:
                 blocks[entrant] = record.notes["linear"]["objects"], shares
+                break
     return blocks

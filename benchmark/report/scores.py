@@ -89,6 +89,10 @@ class Scores:
             sorted(everyone, key=lambda e: (ORDER.index(e.role), rank.get(e.method, len(rank)), e.method, e.variant))
         )
 
+    def of_seeds(self, entrant: Entrant, dataset: str) -> list[Record]:
+        """Its records on that data set, seed by seed."""
+        return [self.runs[key] for seed in self.seeds if (key := (entrant, dataset, seed)) in self.runs]
+
     def restricted(self, datasets: Iterable[str]) -> Scores:
         """The same with these data sets only."""
         kept = set(datasets)

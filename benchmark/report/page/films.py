@@ -27,8 +27,8 @@ def films(sets: list[Scores], read: Read) -> Iterator[Markup]:
     for scores in sets:
         for dataset in scores.datasets:
             for entrant in scores.entrants():
-                runs = (scores.runs.get((entrant, dataset, seed)) for seed in scores.seeds)
-                film = next((film for run in runs if run and (film := Film.of(read(run), "decoder"))), None)
+                every_seed = (Film.of(read(record), "decoder") for record in scores.of_seeds(entrant, dataset))
+                film = next(filter(None, every_seed), None)
                 if film and len(picture := _strip(film)) <= left:
                     left -= len(picture)
                     title = f"{dataset}, {entrant.title}, {scores.budget}"
