@@ -107,7 +107,8 @@ def _notes(scores: Scores, known: Samples) -> tuple[str, ...]:
     without = [entrant.title for entrant in scores.entrants() if entrant not in known]
     missing = f"Dash: no seed of it has every data set ({', '.join(without)})." if without else ""
     none = "One seed has no interval." if least == 1 else ""
-    found = (few if 1 < least < FEW_SEEDS else "", none, missing, footnote(scores, scores.entrants()))
+    part = "In round brackets: how many seeds have every data set." if least < len(scores.seeds) else ""
+    found = (few if 1 < least < FEW_SEEDS else "", none, part, missing, footnote(scores, scores.entrants()))
     return tuple(filter(None, found))
 
 
