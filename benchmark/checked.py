@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmark.contracts import Dataset, Method, Splits
+from benchmark.errors import UserError
 from benchmark.records import digest
 from benchmark.registry import source
 from benchmark.types import Array, Batch, Float, Int, Key, Slots
@@ -37,7 +38,7 @@ def loaded(dataset: Dataset, given: Any) -> Splits:
         if batch.frames.ndim != 5 or batch.frames.shape[2:] != splits.spec.frame_shape:
             expected = f"[b t h w c] with (h, w, c) = {splits.spec.frame_shape} as its spec says"
             raise ValueError(f"{file}: {name}.read gave frames of {batch.frames.shape}; expected {expected}")
-        labels = None if batch.labels is None else batch.labels.coordinates.shape
+        labels = getattr(getattr(batch.labels, "coordinates", None), "shape", None)
         if labels is None or len(labels) != 3 or labels[2] != len(splits.spec.coordinates):
             expected = f"[b t p] with p = {len(splits.spec.coordinates)} as its spec says"
             raise ValueError(f"{file}: {name}.read gave coordinates of {labels}; expected {expected}")
@@ -45,10 +46,10 @@ def loaded(dataset: Dataset, given: Any) -> Splits:
 
 
 def are_splits(dataset: Dataset, given: Any) -> Splits:
-    """What `load` gave. Raises ValueError unless it is Splits."""
+    """What `load` gave. Raises UserError unless it is Splits."""
     if not isinstance(given, Splits):
         file = source(type(dataset))
-        raise ValueError(f"{file}: load gave {_told(given)}; expected benchmark.contracts.Splits(...)")
+        raise UserError(f"{file}: load gave {_told(given)}; expected benchmark.contracts.Splits(...)")
     return given
 
 

@@ -66,10 +66,10 @@ def _main(options: argparse.Namespace) -> int:
         print(compare(*options.compare), end="")
         return 0
     candidates = tuning.candidates(grid) if options.tune else []
-    if options.tune and options.probes and not any("decoder" in run.probes for run in grid):
-        raise UserError("--tune: the probe decoder, whose error decides, is not asked; add it to --probes")
     if options.tune and not candidates:
-        raise UserError("--tune: nothing here trains on frames that a decoder paints (64x64 at most); leave --tune out")
+        missing = ", or add the probe decoder, whose error decides, to --probes" if options.probes else ""
+        told = "nothing here trains on frames that a decoder paints (64x64 at most) and is asked for"
+        raise UserError(f"--tune: {told}; leave --tune out{missing}")
     if options.report_only and not options.out.exists():
         raise UserError(
             f"--report-only: {str(options.out)!r} does not exist; name a folder that has records with --out"

@@ -81,7 +81,7 @@ class Run:
 
     @property
     def batch_size(self) -> int:
-        """Samples a step: windows of as many frames as the method wants; one for a method that does not train."""
+        """Samples a step: windows of as many frames as the method wants; at least one, whether or not it trains."""
         return max(1, self.training.frames_per_step // self.trained.window(self.dataset.spec()))
 
     @property
@@ -200,13 +200,11 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
 
 
 def _check_window(run: Run) -> None:
-    """Raises UserError unless a sample is a number of frames that a clip and a training step have."""
-    window, longest = run.trained.window(run.dataset.spec()), run.dataset.spec().clip_length
-    if not isinstance(window, int) or not 1 <= window <= longest:
-        expected = f"a whole number of frames from 1 to {longest}"
-        raise UserError(
-            f"{source(type(run.method))}: window gave {window!r} on {run.dataset_name}; expected {expected}"
-        )
+    """Raises UserError unless a sample is a number of frames, and no more than a training step has."""
+    window = run.trained.window(run.dataset.spec())
+    if not isinstance(window, int) or window < 1:
+        told = f"window gave {window!r} on {run.dataset_name}; expected an int of at least 1"
+        raise UserError(f"{source(type(run.method))}: {told}")
     if run.method.trains and run.training.frames_per_step < window:
         raise UserError(
             f"training.frames_per_step is {run.training.frames_per_step}, but {run.method_name} on {run.dataset_name} "

@@ -49,9 +49,10 @@ class Registry(Generic[T]):
 
     def _mistake(self, name: str, cls: type[T], presets: Mapping[str, Any]) -> str | None:
         """Why the class cannot stand under that name, and what would help."""
-        if name in self._entries and source(self._entries[name][0]) == source(cls):
-            return "this file is imported twice; name it once, or only the plug-in that imports it"
         if name in self._entries:
+            other = self._entries[name][0]
+            if source(other) == source(cls) and other.__module__ != cls.__module__:
+                return "this file is imported twice; name it once, or only the plug-in that imports it"
             return f"the name is already taken by {source(self._entries[name][0])}; choose another"
         if name == "all" or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name):
             return "a name is made of letters, digits and any of _ - + ., and is not 'all'; choose another"

@@ -246,6 +246,8 @@ def test_a_method_that_keeps_the_shapes_is_let_through():
     with pytest.raises(ValueError, match="'part'"):
         parts = jnp.zeros(3)
         checked.loss(giving(lambda: (jnp.zeros(()), {"part": parts})), model, Batch(frames), jax.random.key(0))
+    with pytest.raises(ValueError, match="a NoneType as its part 'part'"):
+        checked.loss(giving(lambda: (jnp.zeros(()), {"part": None})), model, Batch(frames), jax.random.key(0))
 
 
 def giving(gives):
@@ -319,7 +321,7 @@ def test_clips_with_entries_that_do_not_count_are_read_but_not_sampled():
     padded = part_of(DATA.train, 0, 3)
     padded.valid[0, 2] = False
     assert padded.read(padded.data, jnp.arange(2)).frames.shape[:2] == (2, 3)
-    with pytest.raises(ValueError, match="not valid cannot be sampled"):
+    with pytest.raises(ValueError, match="1 of 18 frames of these clips are not valid: they can be read, not sampled"):
         padded.sample(padded.data, jax.random.key(0), 2, 2)
 
 
@@ -330,6 +332,10 @@ def test_clips_with_entries_that_do_not_count_are_read_but_not_sampled():
         (None, "load gave a NoneType; expected benchmark.contracts.Splits"),
         (replace(DATA, facts={"a": np.float32(1)}), "facts hold what is no JSON value"),
         (beside("labels", lambda labels: None), "train.read gave coordinates of None; expected [b t p] with p = 4"),
+        (
+            beside("labels", lambda labels: labels._replace(coordinates=None)),
+            "train.read gave coordinates of None; expected [b t p] with p = 4",
+        ),
         (
             beside("labels", lambda labels: labels._replace(coordinates=labels.coordinates[..., :3])),
             "train.read gave coordinates of (1, 3, 3); expected [b t p] with p = 4",
@@ -366,6 +372,11 @@ def test_a_data_set_without_coordinates_can_be_checked_and_resembled():
     ("splits", "claim", "message"),
     [
         (beside("frames", lambda f: f * 2), "clips have the shape", "train.read: frames: values from -2"),
+        (
+            beside("frames", lambda f: f * jnp.nan),
+            "clips have the shape",
+            "frames: values that are not finite",
+        ),
         (beside("frames", lambda f: f[..., 0]), "clips have the shape", "expected float32 [3, 3, 4, 4, 3]"),
         (beside("actions", lambda a: None), "clips have the shape", "actions: missing"),
         (beside("actions", lambda a: a + 2), "clips have the shape", "expected int32 [3, 3] from 0 to 1"),

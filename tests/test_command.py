@@ -59,7 +59,7 @@ def command(out: Path, *arguments: str) -> int:
         (["--tune"], "nothing"),
         (
             ["--tune", "--suite", "synthetic", "--probes", "linear"],
-            "probe decoder, whose error decides, is not asked",
+            "leave --tune out, or add the probe decoder",
         ),
         (["--dry-run", "--report-only"], "--dry-run and --report-only ask for different things"),
         (["--report-only", "--methods", "scnn"], "did you mean 'scn'?"),

@@ -199,6 +199,9 @@ def test_what_a_probe_gives_that_cannot_be_kept_takes_nothing_of_the_others_with
     assert record.status == "failed" and record.reason.startswith("probe bad: ")
     assert [(row["probe"], row["value"]) for row in record.metrics] == [("good", 2.0)] and [*record.probes] == ["good"]
     assert "bad" not in record.notes and record.notes["good"] == {"n": 1}
+    worse = replace(run, probes={"bad": Bad(), "worse": Bad(), "good": Good()})
+    (record,) = Runner(tmp_path / "worse", tmp_path, PlainProgress({}).lane()).execute([plan.Item(worse, "new")])
+    assert record.reason.startswith("probe bad (worse failed too): ")
     kept = parameters.load_named(asked.arrays(tmp_path))
     assert [*kept] == ["good.few"] and kept["good.few"].tolist() == [0, 1, 2]
 

@@ -31,7 +31,8 @@ class Episodes(Split):
 
     def sample(self, data: Data, key: Key, batch_size: int, window: int) -> Batch:
         if not self.valid.all():
-            raise ValueError("clips with entries that are not valid cannot be sampled; train on clips without")
+            invalid = f"{np.sum(~self.valid)} of {self.valid.size} frames of these clips are not valid"
+            raise ValueError(f"{invalid}: they can be read, not sampled; give a training split without such frames")
         clips, length = jax.tree.leaves(data)[0].shape[:2]
         check_window(window, length)
         which, when = jax.random.split(key)

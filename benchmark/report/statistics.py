@@ -11,7 +11,9 @@ __all__ = ["Summary", "holm", "in_standard_errors", "paired", "summarise", "welc
 
 @dataclass(frozen=True)
 class Summary:
-    """A mean over `n` seeds and its standard error; None for n = 1, which tells nothing of the spread."""
+    """A mean over `n` seeds and its standard error; None for n = 1, which tells nothing of the spread,
+    and where no seed changes the value.
+    """
 
     mean: float
     se: float | None
