@@ -67,9 +67,8 @@ def _main(options: argparse.Namespace) -> int:
         return 0
     candidates = tuning.candidates(grid) if options.tune else []
     if options.tune and not candidates:
-        missing = ", or add the probe decoder, whose error decides, to --probes" if options.probes else ""
-        told = "nothing here trains on frames that a decoder paints (64x64 at most) and is asked for"
-        raise UserError(f"--tune: {told}; leave --tune out{missing}")
+        told = "nothing here trains on frames of 64x64 at most and is asked the probe decoder, whose error decides"
+        raise UserError(f"--tune: {told}; leave --tune out{', or add decoder to --probes' if options.probes else ''}")
     if options.report_only and not options.out.exists():
         raise UserError(
             f"--report-only: {str(options.out)!r} does not exist; name a folder that has records with --out"

@@ -59,7 +59,7 @@ def command(out: Path, *arguments: str) -> int:
         (["--tune"], "nothing"),
         (
             ["--tune", "--suite", "synthetic", "--probes", "linear"],
-            "leave --tune out, or add the probe decoder",
+            "leave --tune out, or add decoder to --probes",
         ),
         (["--dry-run", "--report-only"], "--dry-run and --report-only ask for different things"),
         (["--report-only", "--methods", "scnn"], "did you mean 'scn'?"),
