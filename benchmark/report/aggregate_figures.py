@@ -8,12 +8,16 @@ import numpy as np
 
 from benchmark.report.aggregate_tables import METRIC, samples
 from benchmark.report.bootstrap import profile, resampled
-from benchmark.report.drawing import COLUMN, Figure, Read, legend, looks, name_below, panels
+from benchmark.report.drawing import COLUMN, PAGE, Figure, Read, legend, looks, name_below, panels
 from benchmark.report.scores import Scores
+from benchmark.report.table import number
 
 __all__ = ["heat_map", "profiles"]
 
 LEVELS = np.linspace(0, 1, 101)
+
+IN_A_COLUMN = 9
+"""Methods whose numbers stand beside each other in a heat map of a column's width."""
 
 DARK = 0.5
 """Below it numbers on the colour are white."""
@@ -52,7 +56,7 @@ def heat_map(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     values = np.array([[found.mean if found else np.nan for found in row] for row in means])
     if not np.isfinite(values).any():
         return
-    figure, axes = panels([""], 1, COLUMN, 0.13 * len(datasets) + 0.35)
+    figure, axes = panels([""], 1, COLUMN if len(entrants) <= IN_A_COLUMN else PAGE, 0.13 * len(datasets) + 0.35)
     panel = axes[""]
     panel.set_title("R² of ridge regression on standardised slots", loc="left", fontsize=6)
     panel.set_facecolor("0.85")
@@ -60,7 +64,7 @@ def heat_map(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             ink = "white" if value < DARK else "black"
-            panel.text(column, row, f"{value:.2f}", ha="center", va="center_baseline", fontsize=5, color=ink)
+            panel.text(column, row, number(value, 2), ha="center", va="center_baseline", fontsize=5, color=ink)
     panel.set_yticks(range(len(datasets)), datasets)
     room = name_below(panel, {place: entrant.title for place, entrant in enumerate(entrants)})
     figure.set_figheight(figure.get_figheight() + room)
