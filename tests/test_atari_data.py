@@ -159,6 +159,33 @@ def test_a_test_frame_that_was_seen_in_training_does_not_count(monkeypatch, tmp_
     assert splits.facts["few_test"]
 
 
+@pytest.mark.parametrize("part", ["probe", "val"])
+def test_a_test_frame_that_is_in_probe_or_val_too_does_not_count(monkeypatch, tmp_path, part):
+    atari = _made_up(monkeypatch)
+    collection, _ = atari_store.load(None, tmp_path, quiet)
+    before = atari.load(tmp_path, quiet)
+    twin, test = (int(getattr(before, name).data["clips"][0, 0]) for name in (part, "test"))
+    collection.probe.frames[test] = collection.probe.frames[twin]
+    after = atari.load(tmp_path, quiet).test
+    assert after.data["clips"][~after.valid & before.test.valid].tolist() == [test]
+
+
+def test_frames_are_the_same_by_their_colours_and_not_by_their_codes(monkeypatch, tmp_path):
+    atari = _made_up(monkeypatch, repeated=200, palettes=2)  # the codes of training frames, in another palette
+    collection, _ = atari_store.load(None, tmp_path, quiet)
+    collection.palettes[1] = 1000 + np.arange(256)
+    test = atari.load(tmp_path, quiet).test
+    assert len(np.unique(test.data["clips"][test.valid])) == len(np.unique(test.data["clips"]))
+
+
+def test_another_seed_splits_the_probe_episodes_in_another_way(monkeypatch, tmp_path):
+    _made_up(monkeypatch)
+    one, again, other = (
+        datasets.create("pong", seed=seed).load(tmp_path, quiet).test.data["clips"].tolist() for seed in (0, 0, 1)
+    )
+    assert one == again != other
+
+
 def test_too_few_episodes_or_labels_are_answered_with_a_remedy(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="pong: 2 probe episodes cannot be split in three; raise probe_frames"):
         _made_up(monkeypatch, episodes=2).load(tmp_path, quiet)
@@ -223,6 +250,8 @@ def test_centred_frames_are_those_of_the_game_less_their_mean_and_the_rest_is_th
         clips = jnp.arange(len(one.valid))
         labels, again = (s.read(s.data, clips).labels.coordinates for s in (one, other))
         np.testing.assert_array_equal(labels, again)
+        shown, centred_shown = (np.asarray(s.read(s.data, clips[:1]).frames) for s in (one, other))
+        np.testing.assert_allclose(centred_shown, np.clip((shown - mean) / std, -50, 50), atol=1e-4)
     assert centred.facts["std_of_centred_frames"] == pytest.approx(std)
     assert centred.spec.coordinates == plain.spec.coordinates and centred.spec.name == "pong-centred"
 

@@ -142,6 +142,20 @@ def test_by_default_872_sequences_are_trained_on_and_128_evaluated():
     assert (default.train_size, default.val_size + default.test_size) == (872, 128)
 
 
+def test_another_seed_of_the_data_set_gives_other_sequences():
+    one, again, other = (
+        BouncingBalls(image_size=16, train_size=2, val_size=2, test_size=2, seed=seed).load(Path(), print).test
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one.data.coordinates, again.data.coordinates)
+    assert not np.array_equal(one.data.coordinates, other.data.coordinates)
+
+
+def test_windows_come_from_all_sequences(splits):
+    windows = splits.train.sample(splits.train.data, jax.random.key(0), 200, 3).labels.coordinates
+    assert len(np.unique(windows[:, 0], axis=0)) > 150
+
+
 def test_more_sequences_leave_the_first_ones_as_they_were(splits):
     few = BouncingBalls(image_size=SIZE, train_size=2, val_size=1, test_size=1).load(Path(), print)
     np.testing.assert_array_equal(few.train.data.masks, splits.train.data.masks[:2])

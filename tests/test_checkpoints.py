@@ -190,6 +190,13 @@ def test_runs_trained_together_go_on_from_the_newest_step_that_all_have(tmp_path
         jax.tree.map(np.testing.assert_array_equal, nnx.state(one.model), nnx.state(same.model))
 
 
+def test_runs_trained_together_go_on_from_the_newer_of_two_steps_that_all_have(tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    with pytest.raises(KeyboardInterrupt):
+        fit_together(folders, stop_after=7)
+    assert [one.steps for one in fit_together(folders, every=1e9)] == [12 - 6, 12 - 6]
+
+
 def test_runs_trained_together_begin_anew_where_they_have_no_step_in_common(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit_together([tmp_path / "a", tmp_path / "b"], stop_after=7)

@@ -132,6 +132,13 @@ def test_a_dead_process_of_this_machine_is_seen_at_once(tmp_path, held):
     claim.release()
 
 
+def test_a_process_of_another_machine_is_not_looked_for_on_this_one(tmp_path, held):
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    child.wait()
+    _write(held, replace(ELSEWHERE, process=child.pid))  # a number that no process of this machine has
+    assert Claims(tmp_path).take(RECORD) is None and not Claims(tmp_path).free(RECORD)
+
+
 def test_of_many_that_take_over_at_once_one_has_the_run(tmp_path, clock, held):
     crowd = [Claims(tmp_path) for _ in range(20)]
     assert not any(claims.take(RECORD) for claims in crowd)
@@ -152,6 +159,7 @@ def test_a_holder_that_wakes_up_late_sees_that_the_run_is_anothers_and_leaves_it
     before = (tmp_path / RECORD.with_suffix(".claim-2")).read_bytes()
     asleep.release()
     assert (tmp_path / RECORD.with_suffix(".claim-2")).read_bytes() == before and taken.confirm()
+    assert (tmp_path / RECORD.with_suffix(".claim-1")).exists()  # the dead one's, until the run is recorded
     taken.release()
 
 

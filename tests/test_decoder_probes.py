@@ -294,6 +294,18 @@ def test_the_optimiser_goes_on_from_round_to_round():
     np.testing.assert_array_equal(second.model.kernel[...], kernel.fit(line(), (), 7, KEY).model.kernel[...])
 
 
+def test_a_decoder_goes_on_with_the_optimiser_of_the_round_before(monkeypatch):
+    fresh, fit = [], Kernel.fit
+
+    def look(self, *arguments, optimizer_state=None, **further):
+        fresh.append(optimizer_state is None)
+        return fit(self, *arguments, optimizer_state=optimizer_state, **further)
+
+    monkeypatch.setattr(Kernel, "fit", look)
+    fit_decoder(*SPLITS[:2], 0, rule(max_steps=6), KEY)
+    assert fresh == [True, False, False]
+
+
 def test_figures_show_a_clip_as_it_is_as_decoded_and_in_the_masks_of_each_slot(learned):
     arrays = learned.arrays
     assert arrays["times"].tolist() == [2, 3] and arrays["clips"].tolist() == [0]
@@ -352,6 +364,19 @@ def test_a_decoder_sees_whitened_slots_the_same_whatever_their_scale(monkeypatch
     for one, other in zip(*given, strict=True):
         np.testing.assert_allclose(np.abs(one.slots), np.abs(other.slots), atol=2e-2)
         assert one.predicted is None and one.slots.shape[-1] == SPLITS[0].slots.shape[-1] + SLOTS
+
+
+def test_whitening_is_that_of_the_training_frames_that_count(monkeypatch):
+    given = []
+    monkeypatch.setattr(Decoder, "__call__", lambda self, *splits: given.append(splits[:3]) or ProbeResult(()))
+    train, val, test = FORESEEN
+    valid = train.valid.copy()
+    valid[:4] = False
+    slots = np.where(valid[..., None, None], train.slots, 1e3).astype(np.float32)
+    DecoderWhitened()(replace(train, valid=valid, slots=slots), val, test, KEY)
+    maps = whitening(train.slots[valid])
+    for split, seen in zip((val, test), given[0][1:], strict=True):
+        np.testing.assert_allclose(seen.slots, whitened(maps, split.slots), rtol=1e-5, atol=1e-5)
 
 
 def test_an_optional_probe_is_asked_by_its_name_only():

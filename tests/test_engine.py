@@ -19,7 +19,7 @@ from benchmark.estimate import OVERHEAD, SECONDS_PER_PIXEL_LEARNED, Estimate, Ti
 from benchmark.freeze import Encoder, reader
 from benchmark.machine import threads
 from benchmark.outcomes import blank, failed, given_up
-from benchmark.program import make_program, on_device
+from benchmark.program import make_program, on_device, run_keys
 from benchmark.progress import PlainProgress, Remaining, duration
 from benchmark.records import Record
 from benchmark.registry import Registry, configuration, methods, probes
@@ -89,6 +89,19 @@ def test_identity_changes_with_every_field_and_not_with_the_seed(run):
     others = [digest(change) for change in changes]
     assert digest() == {run.digest}
     assert len(set.union(*others, digest())) == len(changes) + 1
+
+
+def test_every_seed_has_keys_of_its_own_and_always_the_same():
+    one, again, other = (jax.random.key_data(run_keys(seed)).tolist() for seed in (0, 0, 1))
+    assert one == again and len({tuple(key) for key in one + other}) == 6
+
+
+def test_a_learning_rate_that_was_set_makes_a_variant_and_one_that_was_chosen_none():
+    overrides = tuple(parse_overrides(["methods.scn.learning_rate=0.123"]))
+    (run,) = plan.runs(Configuration("synthetic", "smoke", overrides), ["scn"], ["gridworld"], seeds=1)
+    record = replace(blank(run), configuration=records.as_read(run.configuration))
+    assert plan.variant(record) == "learning_rate=0.123"
+    assert plan.variant(replace(record, training={"tuned": {}})) == ""
 
 
 def test_the_later_of_two_settings_of_a_field_wins():

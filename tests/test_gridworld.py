@@ -146,6 +146,15 @@ def test_windows_of_a_clip_begin_anywhere(splits):
     assert first == set(range(6))
 
 
+def test_frames_masks_and_places_of_a_window_belong_together_and_come_from_all_clips(splits):
+    windows = jax.tree.map(np.asarray, splits.probe.sample(splits.probe.data, jax.random.key(0), 200, 3))
+    places, (clip, time) = steps_of(windows.labels.coordinates), np.ogrid[:200, :3]
+    for x, y in np.moveaxis(places, (2, 3), (0, 1)):
+        assert (windows.labels.masks[clip, time, y, x] > 0).all()
+    np.testing.assert_array_equal(windows.frames.max(-1) > -1, windows.labels.masks > 0)
+    assert len(np.unique(windows.labels.coordinates[:, 0], axis=0)) > 150
+
+
 def test_a_sample_longer_than_the_sequences_is_named(splits):
     with pytest.raises(UserError, match=r"of 9 frames does not fit into sequences of 8; .*clip=8"):
         splits.train.sample(splits.train.data, jax.random.key(0), 2, 9)
@@ -160,6 +169,15 @@ def test_statistics_of_coordinates_are_those_of_the_clips_that_probes_are_fitted
 def test_frames_depend_on_the_key_and_on_nothing_else(splits):
     sample = jax.jit(lambda key: splits.train.sample((), key, 4, 8).frames)
     one, again, other = (sample(jax.random.key(k)) for k in (0, 0, 1))
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+def test_another_seed_of_the_data_set_gives_other_test_sequences():
+    one, again, other = (
+        GridWorld(probe_size=2, val_size=2, test_size=2, seed=seed).load(Path(), print).test.data.coordinates
+        for seed in (0, 0, 1)
+    )
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
 

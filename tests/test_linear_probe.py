@@ -343,6 +343,11 @@ def test_an_impossible_grid_is_a_user_error(grid):
         Linear(ridge=grid)
 
 
+def test_another_seed_of_the_floor_draws_other_weights():
+    one, again, other = (random_floor([0, 0, 1], 3, 4, draws=5, seed=seed) for seed in (0, 0, 1))
+    assert one == again != other
+
+
 def test_a_floor_needs_a_draw():
     with pytest.raises(UserError, match="floor_draws"):
         Linear(floor_draws=0)

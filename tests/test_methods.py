@@ -1,5 +1,6 @@
 """What every registered method must keep: the checks that `python -m benchmark.check` asks of one's own."""
 
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -118,6 +119,30 @@ def test_a_whole_number_may_stand_for_a_weight_of_zero_but_counts_and_rates_may_
     ):
         with pytest.raises(UserError, match=message):
             methods.create("scn", **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("setcon", "tau", 1.0),
+        ("slotwise", "tau", 1.0),
+        ("slotcontrast", "tau", 1.0),
+        ("slot-repulsion", "tau", 1.0),
+        ("scn", "diversity_weight", 3.0),
+        ("cswm", "sigma", 1.0),
+        ("cswm", "margin", 50.0),
+    ],
+)
+def test_what_a_field_says_reaches_the_loss(name, field, value):
+    of = trial(name)
+
+    @compiled
+    def losses(state, batch):
+        both = of.method, replace(of.method, **{field: value})
+        return [method.loss(of.model(state), batch, jax.random.key(0))[0] for method in both]
+
+    plain, changed = losses(of.state, of.seen)
+    assert abs(plain - changed) > 1e-3 * abs(plain)
 
 
 @pytest.mark.parametrize("name", ["scn", "cswm", "cswm-episode"])

@@ -120,8 +120,9 @@ def test_the_kernels_of_a_gpu_give_partitions_and_gradients_of_the_formula(n, m,
         np.testing.assert_allclose(found[2], weights.T @ anchors, rtol=1e-4, atol=1e-5)
 
 
-def test_shards_see_no_candidates_but_their_own():
-    method, alone = methods.create("setcon", negatives_per_shard=3), methods.create("setcon")
+@pytest.mark.parametrize("name", ["setcon", "slotwise"])
+def test_shards_see_no_candidates_but_their_own(name):
+    method, alone = methods.create(name, negatives_per_shard=3), methods.create(name)
     model = method.build(SPEC, nnx.Rngs(0))
     shard_loss = jax.jit(lambda frames: alone.loss(model, Batch(frames), jax.random.key(0))[0])
     halves = [shard_loss(FRAMES[:3]), shard_loss(FRAMES[3:])]

@@ -122,6 +122,13 @@ def test_random_initial_slots_are_the_papers_appendix():
     assert any(note.startswith("† The paper's appendix B.4") for note in table.notes)
 
 
+def test_a_variant_has_neither_the_papers_value_nor_its_error():
+    run = record("gridworld", "setcon", rows=decoded(0.1, 0.2))
+    (table,) = build([run], Context(variant=lambda record: "num_slots=5"))[SET]
+    found = cell(table, "setcon (num_slots=5)", "MSE s (1e-2)")
+    assert found.paper is None and found.paper_se is None
+
+
 def test_what_is_reached_without_a_model_stands_below():
     rows = [*decoded(0.01, 0.02, 0.5, 0.5), row("colour-kmeans", "fg_ari", "pixels", 0.97)]
     painted = {"decoder": {"mean_image_mse": 0.2, "previous_frame_mse": 0.07}}

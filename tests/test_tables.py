@@ -101,6 +101,11 @@ def test_a_failed_run_is_a_dash_and_so_is_the_mean_that_needs_it():
     assert "| pong        |" in markdown.render(table)
 
 
+def test_a_data_set_on_which_every_run_failed_is_still_asked_for():
+    (scores,) = Scores.of([record("pong", "scn", r2_ridge=0.5), failed("boxing", "scn")], CONTEXT)
+    assert scores.possible("r2_ridge") == ("boxing", "pong")
+
+
 def test_what_other_probes_of_a_failed_run_have_answered_is_shown():
     answered = replace(record("pong", "scn", r2=0.6), status="failed", reason="probe diagnostics: it fell over")
     table = tables([answered, record("pong", "cswm", r2=0.7)])["table3-r2"]
@@ -171,6 +176,14 @@ def test_modularity_is_averaged_over_the_games_where_it_is_defined():
     assert cell(table, "scn", "compactness").ours.mean == pytest.approx((0.6 + 0.2 + 0.2) / 3)
     assert "over 2: all but bowling" in table.caption
     assert cell(table, "supervised (ceiling)", "compactness") == Cell(None, 0.266, like_the_paper=False)
+
+
+def test_the_ablation_averages_modularity_over_the_games_where_it_is_defined_too():
+    found = structure(modularity=0.3, r2=0.5)
+    records = [record("pong", "scn", **found), record("bowling", "scn", **(found | ONE_OBJECT))]
+    table = tables(records)["table2-ablation"]
+    assert cell(table, "scn", "modularity").ours.mean == 0.3
+    assert cell(table, "scn", "compactness").ours.mean == found["compactness"]
 
 
 def test_a_collapsed_encoder_has_no_mean_although_others_have():
