@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmark import records
+from benchmark.checked import JSON
 from benchmark.types import Metric, ProbeResult
 
 __all__ = ["ARRAYS_LIMIT", "Answer"]
@@ -42,7 +43,11 @@ class Answer:
         arrays = {f"{probe}.{part}": np.asarray(value) for part, value in given.arrays.items()}
         if (size := sum(array.nbytes for array in arrays.values())) > ARRAYS_LIMIT:
             raise ValueError(f"its arrays take {size} bytes; at most {ARRAYS_LIMIT} are kept")
-        return cls([_row(probe, metric) for metric in given.metrics], records.as_read(given.notes), arrays)
+        try:
+            notes = records.as_read(given.notes)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"its notes hold what is no JSON value ({error}); expected {JSON}") from None
+        return cls([_row(probe, metric) for metric in given.metrics], notes, arrays)
 
 
 def _row(probe: str, metric: Metric) -> dict[str, Any]:

@@ -385,7 +385,7 @@ def test_a_data_set_without_coordinates_can_be_checked_and_resembled():
         (replace(DATA, test=DATA.train), "test is kept apart", "clip 0 of test is clip 0 of train"),
         (replace(DATA, probe=part_of(DATA.test, 1, 2)), "test is kept apart", "clip 1 of test is clip 0 of probe"),
         (replace(DATA, train=part_of(DATA.test, 2, 2)), "test is kept apart", "clip 2 of test is clip 0 of train"),
-        (replace(DATA, facts={"when": {1}}), "facts are plain", "no JSON value"),
+        (replace(DATA, facts={"when": {1}}), "a run takes what it loads", "no JSON value"),
         (replace(DATA, spec=replace(DATA.spec, backbone="nature_cnn")), "its backbone takes", "leaves 0x0 positions"),
         (replace(DATA, spec=replace(DATA.spec, backbone="resnet")), "its backbone takes", "none of that name"),
         (replace(DATA, spec=replace(DATA.spec, num_slots=3)), "load completes the spec", "expected spec()'s"),
@@ -432,7 +432,9 @@ class Mean(Probe):
         rows += rows if self.fault == "twice" else []
         if self.fault == "hole" and test.masks is None:
             rows = []
-        return ProbeResult(tuple(rows), notes={"n": np.arange(3)} if self.fault == "notes" else {})
+        notes = {"n": np.arange(3)} if self.fault == "notes" else {}
+        arrays = {"large": np.zeros(5_000_000, np.uint8)} if self.fault == "arrays" else {}
+        return ProbeResult(tuple(rows), notes=notes, arrays=arrays)
 
 
 @pytest.mark.parametrize(
@@ -444,8 +446,9 @@ class Mean(Probe):
         ("predicted", "depends on predictions from where `valid` is False"),
         ("labels", "depends on labels where `valid` is False"),
         ("drawn", "asked twice with one key"),
-        ("nan", "mean of all is nan; expected a finite number, or None"),
-        ("twice", "comes twice"),
+        ("nan", "it gave mean of all = nan; undefined must be None"),
+        ("twice", "it gave mean of all twice"),
+        ("arrays", "at most 4000000 are kept"),
         ("hole", "it gave no metric; expected undefined ones as None"),
         ("notes", "notes hold what is no JSON value"),
     ],

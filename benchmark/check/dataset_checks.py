@@ -11,14 +11,13 @@ import jax
 import numpy as np
 from flax import nnx
 
+from benchmark import checked
 from benchmark.check import outcome
 from benchmark.check.outcome import Check
-from benchmark.checked import JSON
 from benchmark.contracts import Dataset, Split, Splits
 from benchmark.errors import UserError
 from benchmark.modules.backbones import BACKBONES
 from benchmark.modules.slot_maps import slot_encoder
-from benchmark.records import digest
 from benchmark.types import Batch, Data, DatasetSpec, Key
 
 __all__ = ["CHECKS", "Source"]
@@ -99,11 +98,11 @@ def its_backbone_takes_its_frames(source: Source) -> str | None:
     return None
 
 
-def facts_are_plain_values(source: Source) -> str | None:
+def a_run_takes_what_it_loads(source: Source) -> str | None:
     try:
-        digest(source.splits.facts)
-    except (TypeError, ValueError) as error:
-        return f"facts hold what is no JSON value ({error}); expected {JSON}"
+        checked.loaded(source.dataset, source.splits)
+    except ValueError as error:
+        return str(error)
     return None
 
 
@@ -160,7 +159,7 @@ CHECKS: tuple[Check, ...] = (
     load_completes_the_spec_and_changes_nothing_else,
     the_spec_fits_together,
     its_backbone_takes_its_frames,
-    facts_are_plain_values,
+    a_run_takes_what_it_loads,
     clips_have_the_shape_that_the_spec_says,
     samples_have_the_shape_that_the_spec_says,
     samples_depend_on_the_key_alone,

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from math import isfinite
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmark.answers import Answer
 from benchmark.check import outcome
 from benchmark.check.outcome import Check
-from benchmark.checked import JSON
 from benchmark.contracts import Probe, Split, Splits
-from benchmark.records import digest
 from benchmark.types import DatasetSpec, Float, Frozen, ProbeResult
 
 __all__ = ["CHECKS", "Question"]
@@ -83,31 +80,13 @@ def supports_gives_a_reason_or_none(question: Question) -> str | None:
     return outcome.reason_or_none(question.probe.supports(question.spec))
 
 
-def it_gives_metrics_with_numbers_or_none(question: Question) -> str | None:
-    if not isinstance(question.answer, ProbeResult):
-        return f"it gave a {type(question.answer).__name__}; expected benchmark.types.ProbeResult"
-    if not question.answer.metrics:
-        return "it gave no metric; expected at least one, None where it is undefined"
-    for row in question.answer.metrics:
-        if row.value is not None and not isfinite(row.value):
-            return f"{row.metric} of {row.target} is {row.value}; expected a finite number, or None where undefined"
-    return None
-
-
-def each_metric_has_one_value(question: Question) -> str | None:
-    counts = Counter((row.metric, row.target, row.split) for row in question.answer.metrics)
-    twice = [key for key, count in counts.items() if count > 1]
-    return f"{twice[0]} comes twice; expected one value a (metric, target, split)" if twice else None
-
-
-def notes_and_arrays_can_be_kept(question: Question) -> str | None:
-    notes = question.answer.notes
+def its_answer_can_be_kept_in_a_record(question: Question) -> str | None:
+    given = question.answer
     try:
-        digest(notes)
+        answer = Answer.of("probe", given)
     except (TypeError, ValueError) as error:
-        return f"notes hold what is no JSON value ({error}); expected {JSON}"
-    strange = [name for name, array in question.answer.arrays.items() if not isinstance(array, np.ndarray)]
-    return f"arrays[{strange[0]!r}] is no NumPy array" if strange else None
+        return str(error)
+    return None if answer.rows else "it gave no metric; expected at least one, None where it is undefined"
 
 
 def one_key_gives_one_answer(question: Question) -> str | None:
@@ -163,9 +142,7 @@ def _values(result: ProbeResult) -> dict[tuple[str, str, str], str]:
 CHECKS: tuple[Check, ...] = (
     settings_are_plain_values,
     supports_gives_a_reason_or_none,
-    it_gives_metrics_with_numbers_or_none,
-    each_metric_has_one_value,
-    notes_and_arrays_can_be_kept,
+    its_answer_can_be_kept_in_a_record,
     one_key_gives_one_answer,
     a_method_without_masks_or_predictions_is_answered_too,
     entries_that_do_not_count_change_nothing,

@@ -63,13 +63,14 @@ EVERY: tuple[Draw, ...] = (
 def write_figures(records: Iterable[Record], out: Path, context: Context = BARE) -> list[Path]:
     """Write the figures of all records of the output folder `out` into its folder "figures"; returns their paths.
 
-    One folder a (suite, budget), from which earlier figures that are not drawn now are removed. Arrays are read from
+    One folder a (suite, budget); earlier figures there that are not drawn now are removed. Arrays are read from
     beside the records under `out`; where they are not there, or not as the record says, figures that need them show
     what the other runs have. Nothing is drawn when `drawn.json` tells that the files there are those of the same
     records, code and matplotlib. Raises OSError.
     """
     sets, folder = Scores.of(records, context), out / "figures"
     if not sets:
+        remove_others(folder, (), (".png", ".pdf"))
         return []
     sources = digest([_content(out, scores) for scores in sets] + _code())
     if (found := drawn.files(folder, sources)) is not None:
@@ -85,7 +86,7 @@ def write_figures(records: Iterable[Record], out: Path, context: Context = BARE)
             for draw in FIGURES.get(scores.suite, EVERY):
                 for name, figure in draw(scores, read):
                     written += save(figure, place / name)
-            remove_others(place, written, (".png", ".pdf"))
+    remove_others(folder, written, (".png", ".pdf"))
     drawn.remember(folder, sources, written)
     return written
 

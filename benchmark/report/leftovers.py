@@ -8,12 +8,15 @@ from pathlib import Path
 __all__ = ["remove_others"]
 
 
-def remove_others(folder: Path, written: Iterable[Path], endings: tuple[str, ...]) -> None:
-    """Of the files with those endings (".md"), leave in the folder only what was written now; others are not touched.
+def remove_others(out: Path, written: Iterable[Path], endings: tuple[str, ...]) -> None:
+    """Of the files with those endings (".md"), leave in the folders in `out` only what was written now.
 
-    Raises OSError.
+    Others are not touched; a folder that is empty then goes too. Raises OSError.
     """
     kept = set(written)
-    for path in [*folder.glob("*")]:
+    for path in [*out.glob("*/*")]:
         if path.suffix in endings and path not in kept:
             path.unlink(missing_ok=True)
+    for folder in [*out.glob("*/")]:
+        if not any(folder.iterdir()):
+            folder.rmdir()

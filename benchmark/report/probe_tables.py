@@ -34,8 +34,8 @@ def _concerned(probe: str, scores: Scores) -> dict[tuple[Entrant, str, int], Rec
 
 def _failed(record: Record) -> list[str]:
     """The probes that its reason names."""
-    named = re.match(r"probe ([^:]+): ", record.reason or "")
-    return named[1].split(", ") if named else []
+    named = re.match(r"probe (\S+?)(?: \((.+?) failed too\))?: ", record.reason or "")
+    return [named[1], *(named[2].split(", ") if named[2] else [])] if named else []
 
 
 def _of(probe: str, scores: Scores) -> Table:

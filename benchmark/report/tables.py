@@ -59,7 +59,7 @@ def everything(records: Sequence[Record], context: Context) -> dict[str, list[Ta
 def write(sets: Mapping[str, list[Table]], out: Path, form: latex.Form = latex.PLAIN) -> list[Path]:
     """Write tables into `out`, one folder a (suite, budget), and `all-tables.tex`, which compiles by itself.
 
-    Earlier tables of such a folder that are not written now are removed. Raises OSError.
+    Earlier tables in any folder there that are not written now are removed. Raises OSError.
     """
     written = []
     for folder, tables in sets.items():
@@ -67,7 +67,7 @@ def write(sets: Mapping[str, list[Table]], out: Path, form: latex.Form = latex.P
             forms = {"tex": latex.render(table, folder, form), "md": markdown.render(table), "csv": csv(table)}
             for ending, text in forms.items():
                 written.append(_write(out / folder / f"{table.name}.{ending}", text))
-        remove_others(out / folder, written, (".tex", ".md", ".csv"))
+    remove_others(out, written, (".tex", ".md", ".csv"))
     inputs = [f"{folder}/{table.name}" for folder, tables in sets.items() for table in tables]
     return [*written, _write(out / "all-tables.tex", latex.document(inputs, form))]
 
