@@ -93,5 +93,6 @@ def labels_from_ram(game: Game, ram: UInt8[np.ndarray, " bytes"]) -> dict[str, i
 def entropy(values: UInt8[np.ndarray, " n"]) -> float:
     """Entropy in nats of the empirical distribution of a label; 0 for a constant one (AtariARI, section 4)."""
     counts = np.unique(values, return_counts=True)[1]
-    shares = counts / counts.sum()
-    return float(-(shares * np.log(shares)).sum()) + 0.0
+    from scipy.special import entr
+
+    return float(entr(counts / counts.sum()).sum())

@@ -131,5 +131,6 @@ def _perplexity(weights: Float[np.ndarray, " n"]) -> float | None:
     total = weights.sum()
     if not total > 0:
         return None
-    shares = weights[weights > 0] / total
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+    from scipy.special import entr
+
+    return float(np.exp(entr(weights / total).sum()))

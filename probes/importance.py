@@ -62,8 +62,9 @@ def _concentration(shares: Float[np.ndarray, "*b n"]) -> Float[np.ndarray, "*b"]
     """1 minus the entropy over its maximum ln n: 0 for uniform shares, 1 for a single non-zero one."""
     if shares.shape[-1] < 2:
         return np.full(shares.shape[:-1], np.nan)
-    logarithms = np.log(np.where(shares > 0, shares, 1.0))
-    return np.asarray(1 + (shares * logarithms).sum(axis=-1) / np.log(shares.shape[-1]))
+    from scipy.special import entr
+
+    return np.asarray(1 - entr(shares).sum(axis=-1) / np.log(shares.shape[-1]))
 
 
 def _shares(weights: Float[np.ndarray, "*b n"]) -> Float[np.ndarray, "*b n"]:

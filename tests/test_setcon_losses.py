@@ -11,7 +11,7 @@ from flax import nnx
 from test_slot_attention import apply, layer_norm, linear, mlp, randomised
 
 from benchmark.errors import UserError
-from benchmark.modules.fused_info_nce import log_partitions
+from benchmark.modules.fused_cross_entropy import log_partitions
 from benchmark.modules.info_nce import info_nce, sharded, slotwise_info_nce
 from benchmark.modules.set_encoder import SetEncoder
 from benchmark.modules.transition import LinearTransition

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
-
-import numpy as np
 
 from benchmark.report.captions import caption
 from benchmark.report.comparison import AS_IN_PAPERS
@@ -14,7 +12,6 @@ from benchmark.report.published import published
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import Summary
 from benchmark.report.table import Cell, Column, Row, Table
-from benchmark.types import Float
 
 __all__ = ["kendall", "scn", "setcon", "spearman"]
 
@@ -38,18 +35,16 @@ class Line(NamedTuple):
 
 def spearman(pairs: Pairs) -> float | None:
     """Spearman's correlation of ranks, -1 to 1; None for fewer than 3 pairs or where one side is constant."""
-    if not _ordered(pairs):
-        return None
-    ours, theirs = (np.sign(differences).sum(1) for differences in _differences(pairs))  # ranks, ties in the middle
-    return float(np.corrcoef(ours, theirs)[0, 1])
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(*zip(*pairs, strict=True)).statistic) if _ordered(pairs) else None
 
 
 def kendall(pairs: Pairs) -> float | None:
     """Kendall's tau-b, -1 to 1: pairs in the same order less those in the other; None as for `spearman`."""
-    if not _ordered(pairs):
-        return None
-    ours, theirs = (np.sign(differences) for differences in _differences(pairs))
-    return float((ours * theirs).sum() / np.sqrt((ours**2).sum() * (theirs**2).sum()))
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(*zip(*pairs, strict=True)).statistic) if _ordered(pairs) else None
 
 
 MEASURES: Mapping[str, Callable[[Pairs], float | None]] = {"Spearman's rho": spearman, "Kendall's tau": kendall}
@@ -57,12 +52,6 @@ MEASURES: Mapping[str, Callable[[Pairs], float | None]] = {"Spearman's rho": spe
 
 def _ordered(pairs: Pairs) -> bool:
     return len(pairs) >= FEWEST and all(len(set(side)) > 1 for side in zip(*pairs, strict=True))
-
-
-def _differences(pairs: Pairs) -> Iterator[Float[np.ndarray, "p p"]]:
-    """Of each value from each other, on our side and on the paper's."""
-    for side in np.array(pairs).T:
-        yield side[:, None] - side[None, :]
 
 
 def scn(scores: Scores) -> Table | None:

@@ -108,15 +108,12 @@ class Table:
 
 def number(value: float | None, decimals: int) -> str:
     """As printed: a dash for None, and no minus before a zero."""
-    if value is None:
-        return DASH
-    text = f"{value:.{decimals}f}"
-    return text.lstrip("-") if float(text) == 0 else text
+    return DASH if value is None else f"{value:z.{decimals}f}"
 
 
 def signed(value: float | None) -> str:
     """A distance in standard errors as printed: with its sign, to a tenth."""
-    return DASH if value is None else f"{value:+.1f}".replace("-0.0", "+0.0")
+    return DASH if value is None else f"{value:+z.1f}"
 
 
 def strongest(
