@@ -222,3 +222,8 @@ SUITES: dict[str, Suite] = {
 def paper_share(suite: str, dataset: str, training: Training) -> float:
     """Frames that training sees on a data set, as a share of the paper's."""
     return training.frames / SUITES[suite].budgets["paper"].on(dataset).training.frames
+
+
+def suite_with(kind: Literal["datasets", "probes"], name: str) -> str:
+    """The first suite that has a data set or a probe of that name; the first of all where none has."""
+    return next((suite for suite in SUITES if name in getattr(SUITES[suite], kind)), next(iter(SUITES)))

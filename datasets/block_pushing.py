@@ -15,7 +15,6 @@ in a split before it is not scored: with the defaults about 2 test frames in 100
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from math import prod
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -26,9 +25,10 @@ from jaxtyping import UInt8
 from benchmark.contracts import Dataset, Report, Splits
 from benchmark.modules.clips import Episodes
 from benchmark.registry import datasets
-from benchmark.types import Array, Batch, Bool, Coordinate, DatasetSpec, Float, Int, Labels
+from benchmark.types import Array, Batch, Bool, DatasetSpec, Float, Int, Labels
 from datasets.fingerprint import fingerprint
 from datasets.sprites import GRID, SIZE, Sprites, blocks, draw, shapes
+from datasets.video import coordinates, object_names
 
 OBJECTS = 5
 
@@ -68,23 +68,21 @@ class BlockPushing(Dataset):
     test_size: int = 10_000
 
     def spec(self) -> DatasetSpec:
-        objects, cell = tuple(f"object_{j}" for j in range(OBJECTS)), SIZE // GRID
+        cell = SIZE // GRID
         pixel = (cell, (cell - 1) / 2) if self.view == "above" else None
         return DatasetSpec(
             name="shapes" if self.view == "above" else "cubes",
             frame_shape=(SIZE, SIZE, 3),
             frame_range=(0.0, 1.0),
             num_slots=OBJECTS,
-            objects=objects,
+            objects=object_names(OBJECTS),
             backbone=VIEWS[self.view][1],
             clip_length=HELD_OUT_FRAMES,
             training_window=HELD_OUT_FRAMES,
             num_actions=OBJECTS * len(DIRECTIONS),
             actions_per_object=len(DIRECTIONS),
             slot_size=2,
-            coordinates=tuple(
-                Coordinate(f"{name}_{axis}", j, axis, pixel) for j, name in enumerate(objects) for axis in "xy"
-            ),
+            coordinates=coordinates(OBJECTS, pixel),
             has_masks=True,
         )
 
@@ -155,5 +153,4 @@ def unseen(cells: dict[str, UInt8[np.ndarray, "_ _ o"]]) -> dict[str, Bool[np.nd
 
 def _numbered(cells: UInt8[np.ndarray, "*b o"]) -> Any:
     """One number a placement of all objects."""
-    digits = np.array([prod([GRID**2] * j) for j in range(cells.shape[-1])])
-    return cells.astype(np.int64) @ digits
+    return cells.astype(np.int64) @ (GRID**2) ** np.arange(cells.shape[-1])

@@ -20,7 +20,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import UInt8
 
 from benchmark.contracts import Dataset, Report, Splits
 from benchmark.errors import UserError
@@ -28,7 +27,7 @@ from benchmark.registry import datasets
 from benchmark.types import Array, DatasetSpec, Float, Key
 from datasets.billiards import BOX, scatter, trajectory
 from datasets.fingerprint import fingerprint
-from datasets.video import BLACK, Video, coordinate_names, hues, split
+from datasets.video import BLACK, Video, coordinates, discs, hues, object_names, split
 from datasets.video_splits import Clips
 
 
@@ -66,11 +65,11 @@ class BouncingBalls(Dataset):
             frame_shape=(self.image_size, self.image_size, 3),
             frame_range=(-1.0, 1.0),
             num_slots=self.num_slots,
-            objects=tuple(f"object_{j}" for j in range(self.num_balls)),
+            objects=object_names(self.num_balls),
             backbone="pixelwise",
             clip_length=self.num_frames,
             training_window=self.num_frames,
-            coordinates=coordinate_names(self.num_balls),
+            coordinates=coordinates(self.num_balls),
             has_masks=True,
         )
 
@@ -90,7 +89,8 @@ class BouncingBalls(Dataset):
         with jax.enable_x64(True):
             keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(self.seed)))(jnp.arange(count))
             places = jax.jit(jax.vmap(self._simulate))(keys)
-            masks = jax.jit(partial(discs, radius=self.radius, image_size=self.image_size))(places)
+            centres = (jnp.arange(self.image_size) + 0.5) * (BOX / self.image_size)
+            masks = jax.jit(partial(discs, radius=self.radius))(places, centres)
         pixels = np.asarray(places) * (self.image_size / BOX) - 0.5
         palette = np.concatenate([BLACK, hues(self.num_balls, self.seed)])
         return Video(
@@ -105,12 +105,3 @@ class BouncingBalls(Dataset):
         velocities *= self.speed / jnp.linalg.norm(velocities)
         places = scatter(place_key, self.num_balls, self.radius)
         return trajectory(places, velocities, self.num_frames, self.radius)[0]
-
-
-def discs(places: Float[Array, "*b o 2"], radius: float, image_size: int) -> UInt8[Array, "*b h w"]:
-    """Masks: 0, or j + 1 at pixels whose centre lies inside ball j."""
-    centres = (jnp.arange(image_size) + 0.5) * (BOX / image_size)
-    squares = (centres - places[..., None]) ** 2
-    inside = squares[..., 0, None, :] + squares[..., 1, :, None] < radius**2
-    numbers = jnp.arange(1, places.shape[-2] + 1, dtype=jnp.uint8)
-    return (inside * numbers[:, None, None]).max(-3)

@@ -30,7 +30,7 @@ from benchmark.registry import datasets
 from benchmark.types import Array, DatasetSpec, Float, Int, Key
 from datasets.fingerprint import fingerprint
 from datasets.grid_walks import PARTS, Part, draw_start, walk
-from datasets.video import BLACK, Video, coordinate_names, hues, split
+from datasets.video import BLACK, Video, coordinates, hues, object_names, split
 from datasets.video_splits import Clips, Stream, clip_keys
 
 
@@ -66,11 +66,11 @@ class GridWorld(Dataset):
             frame_shape=(self.grid_size, self.grid_size, 3),
             frame_range=(-1.0, 1.0),
             num_slots=self.num_slots,
-            objects=tuple(f"object_{j}" for j in range(self.num_objects)),
+            objects=object_names(self.num_objects),
             backbone="pixelwise",
             clip_length=self.num_frames,
             training_window=self.num_frames,
-            coordinates=coordinate_names(self.num_objects),
+            coordinates=coordinates(self.num_objects),
             has_masks=True,
         )
 

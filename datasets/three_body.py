@@ -18,20 +18,19 @@ the probes and 800 for the test. All are drawn from one stream, so that no two a
 
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
 from math import sqrt
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int16, UInt8
+from jaxtyping import Int16
 
 from benchmark.contracts import Dataset, Report, Splits
 from benchmark.modules.clips import Episodes
 from benchmark.registry import datasets
-from benchmark.types import Array, Batch, Bool, DatasetSpec, Float, Int, Labels
+from benchmark.types import Array, Batch, Bool, DatasetSpec, Float, Labels
 from datasets.fingerprint import fingerprint
-from datasets.video import coordinate_names, hues
+from datasets.video import coordinates, discs, hues, object_names
 
 BODIES = 3
 SIZE = 50
@@ -61,22 +60,21 @@ class ThreeBody(Dataset):
             frame_shape=(SIZE, SIZE, 6),
             frame_range=(0.0, 1.0),
             num_slots=BODIES,
-            objects=tuple(f"object_{j}" for j in range(BODIES)),
+            objects=object_names(BODIES),
             backbone="cswm_medium",
             clip_length=OBSERVATIONS,
             training_window=OBSERVATIONS,
             slot_size=4,
-            coordinates=coordinate_names(BODIES),
+            coordinates=coordinates(BODIES),
             has_masks=True,
         )
 
     def load(self, cache: Path, report: Report) -> Splits:
         report("three_body: simulating the sequences")
         sizes = (self.train_size, self.val_size, self.test_size)
-        ends = list(accumulate(sizes))
         pairs = self.pairs(sum(sizes))
         show = partial(batch, (hues(BODIES, self.seed) + 1) / 2)
-        train, val, test = (Episodes(pairs[e - n : e], show) for n, e in zip(sizes, ends, strict=True))
+        train, val, test = (Episodes(part, show) for part in np.split(pairs, np.cumsum(sizes)[:-1]))
         facts = {
             "sha256": fingerprint(pairs),
             "clips": {"train": self.train_size, "val": self.val_size, "test": self.test_size},
@@ -109,7 +107,7 @@ def starts(random: np.random.Generator, count: int) -> tuple[Float[np.ndarray, "
 def trajectory(
     places: Float[np.ndarray, "i o 2"], velocities: Float[np.ndarray, "i o 2"], num_frames: int
 ) -> tuple[Float[np.ndarray, "i t o 2"], Float[np.ndarray, "i t o 2"]]:
-    """Places and velocities in every frame, the given ones first."""
+    """Places in pixels and velocities in pixels a unit of time in every frame, the given ones first."""
     x, v, step, frames = places, velocities, INTERVAL / SUBSTEPS, [(places, velocities)]
     for _ in range(num_frames - 1):
         for _ in range(SUBSTEPS):
@@ -135,18 +133,10 @@ def acceptable(places: Float[np.ndarray, "i t o 2"]) -> Bool[np.ndarray, " i"]:
 
 def batch(colours: Float[np.ndarray, "o 3"], pairs: Int16[Array, "b t 2 o 2"]) -> Batch:
     """The observations of such pairs; labels are of the later frame."""
-    masks = discs(pairs.astype(jnp.int32))
+    masks = discs(pairs.astype(jnp.int32), FINE * jnp.arange(SIZE), int(FINE * RADIUS))  # whole numbers throughout
     palette = jnp.concatenate([jnp.zeros((1, 3)), jnp.asarray(colours)])
     seen = masks.astype(jnp.int32)
     frames = palette.at[seen].get(mode="promise_in_bounds")
     now = seen[:, :, 1]
     coordinates = pairs[:, :, 1].reshape(*pairs.shape[:2], 2 * BODIES).astype(jnp.float32) / FINE
     return Batch(jnp.concatenate([frames[:, :, 0], frames[:, :, 1]], -1), labels=Labels(coordinates, now))
-
-
-def discs(places: Int[Array, "*b o 2"]) -> UInt8[Array, "*b h w"]:
-    """Masks: 0, or j + 1 at pixels whose centre lies inside disc j. Whole numbers throughout."""
-    squares = (FINE * jnp.arange(SIZE) - places[..., None]) ** 2
-    inside = squares[..., 0, None, :] + squares[..., 1, :, None] < int(FINE * RADIUS) ** 2
-    numbers = jnp.arange(1, BODIES + 1, dtype=jnp.uint8)
-    return (inside * numbers[:, None, None]).max(-3)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 
 from benchmark.contracts import check_window
 from benchmark.types import Array, Batch, Coordinate, Float, Key, Labels
@@ -58,6 +58,23 @@ def hues(count: int, seed: int) -> Float[np.ndarray, "count 3"]:
     return (2 * np.clip(distance - 1, 0, 1) - 1).astype(np.float32)
 
 
-def coordinate_names(num_objects: int) -> tuple[Coordinate, ...]:
-    """The columns of `Video.coordinates`."""
-    return tuple(Coordinate(f"object_{j}_{axis}", j, axis, pixel=(1, 0)) for j in range(num_objects) for axis in "xy")
+def object_names(count: int) -> tuple[str, ...]:
+    """The names of objects that differ in nothing but their colour."""
+    return tuple(f"object_{j}" for j in range(count))
+
+
+def coordinates(num_objects: int, pixel: tuple[float, float] | None = (1, 0)) -> tuple[Coordinate, ...]:
+    """x and y of object 0, of object 1, ...; `pixel` is as in `Coordinate`."""
+    names = object_names(num_objects)
+    return tuple(Coordinate(f"{name}_{axis}", j, axis, pixel) for j, name in enumerate(names) for axis in "xy")
+
+
+def discs(places: Shaped[Array, "*b o 2"], centres: Shaped[Array, " n"], radius: float) -> UInt8[Array, "*b n n"]:
+    """Masks: 0, or j + 1 at pixels whose centre lies inside disc j, the last of several; all in one unit.
+
+    `centres` are those of the pixels of a row, which are those of a column too.
+    """
+    squares = (centres - places[..., None]) ** 2
+    inside = squares[..., 0, None, :] + squares[..., 1, :, None] < radius**2
+    numbers = jnp.arange(1, places.shape[-2] + 1, dtype=jnp.uint8)
+    return (inside * numbers[:, None, None]).max(-3)

@@ -24,7 +24,7 @@ from benchmark.options import Parser
 from benchmark.plugins import load_plugins
 from benchmark.program import on_device
 from benchmark.registry import Registry, datasets, methods, probes, source
-from benchmark.suites import SUITES
+from benchmark.suites import SUITES, suite_with
 
 Asked = tuple[str, tuple[Check, ...], object]
 """What is asked, on what: a heading, the checks and their subject."""
@@ -70,15 +70,13 @@ def _of_method(name: str, like: str | None) -> Iterator[Asked]:
 
 
 def _of_dataset(name: str) -> Asked:
-    suite = next((s for s in SUITES if name in SUITES[s].datasets), next(iter(SUITES)))
-    dataset = Configuration(suite, BUDGET).dataset(name)
+    dataset = Configuration(suite_with("datasets", name), BUDGET).dataset(name)
     splits = on_device(checked.are_splits(dataset, dataset.load(cache_folder(), print)))
     return _heading(name, datasets), dataset_checks.CHECKS, dataset_checks.Source(dataset, splits)
 
 
 def _of_probe(name: str, like: str | None) -> Iterator[Asked]:
-    suite = next((s for s in SUITES if name in SUITES[s].probes), next(iter(SUITES)))
-    wanted = Configuration(suite, BUDGET)
+    wanted = Configuration(suite_with("probes", name), BUDGET)
     for place in _places(name, probes.create(name), like):
         probe = wanted.probe(name, place)
         question = probe_checks.Question(probe, on_device(ground(datasets.create(place).spec())))

@@ -70,7 +70,7 @@ def wanted_runs(options: argparse.Namespace) -> list[Any]:
     from benchmark.errors import UserError
     from benchmark.registry import datasets, methods
     from benchmark.speed.step import WARM_UP
-    from benchmark.suites import SUITES
+    from benchmark.suites import suite_with
 
     for name, least in (("batch", 1), ("steps", WARM_UP + 2), ("seeds", 1), ("seeds_together", 1), ("devices", 1)):
         if getattr(options, name) < least:
@@ -78,9 +78,8 @@ def wanted_runs(options: argparse.Namespace) -> list[Any]:
     if options.seeds_together > 1 and options.seeds > 1:
         raise UserError("--seeds trains one after the other, --seeds-together all at once; leave one of them out")
     methods.entry(options.method), datasets.entry(options.dataset)  # raise for a name that is not known
-    suite = next((name for name, suite in SUITES.items() if options.dataset in suite.datasets), next(iter(SUITES)))
     overrides = tuple(parse_overrides(options.set))
-    wanted = Configuration(suite, options.budget, overrides)
+    wanted = Configuration(suite_with("datasets", options.dataset), options.budget, overrides)
     runs = plan.runs(wanted, [options.method], [options.dataset], max(options.seeds, options.seeds_together))
     for override in overrides:
         check_used(override, runs)
