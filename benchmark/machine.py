@@ -119,7 +119,7 @@ def _git(*arguments: str) -> str:
 
 
 def settings() -> str:
-    """What is applied on this machine, for who wants to know."""
+    """Device, compiler options and allocator as they are on this machine, in one text."""
     known = provenance()
     options = ", ".join(f"{key}={value}" for key, value in known["compiler_options"].items()) or "none"
     allocator = os.environ.get("GLIBC_TUNABLES", "its own")

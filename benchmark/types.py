@@ -160,7 +160,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe found: `metrics` for the tables, `arrays` (small) for figures, `notes` for who reads the record."""
+    """What a probe found: `metrics` for the tables, `arrays` (small) for figures, `notes` for the record's reader."""
 
     metrics: tuple[Metric, ...]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)

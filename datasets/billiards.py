@@ -26,7 +26,7 @@ def scatter(key: Key, num_balls: int, radius: float) -> Float[Array, "o 2"]:
 def trajectory(
     places: Float[Array, "o 2"], velocities: Float[Array, "o 2"], num_frames: int, radius: float, box: float = BOX
 ) -> tuple[Float[Array, "t o 2"], Float[Array, "t o 2"]]:
-    """Places and velocities in every frame, the given ones first."""
+    """Places in units of the box and velocities in those a frame, in every frame, the given ones first."""
 
     def frame(state: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         return advance(*state, radius, box), state

@@ -7,6 +7,7 @@ from jaxtyping import UInt32
 from benchmark.types import Array, Bool, Int, Key
 
 Part = tuple[int, int] | Int[Array, " 2"]
+"""The first remainder of a split and the one after its last."""
 
 PARTS = {"train": (2, 20), "val": (0, 1), "test": (1, 2)}
 """Which remainders of a start's hash, modulo 20, belong to a split: from the first number up to the second."""

@@ -88,11 +88,24 @@ class CSWM(Method):
         slots = model.encoder(batch.frames)
         now, later = slots[:, 0], slots[:, 1]
         change = model.transition(now, None if batch.actions is None else batch.actions[:, 0])
-        positive = energy(now + change, later, self.sigma).mean()
         # Samples are drawn independently, so the next one in the batch is as random a negative as any.
         other = jnp.roll(now, 1, axis=0)
         against = {"next": later, "current": now}[self.negative]
-        hinge = jnp.maximum(0.0, self.margin - energy(other, against, self.sigma)).mean()
+        return self.contrast(now + change, later, other, against)
+
+    def contrast(
+        self,
+        predicted: Float[Array, "b k d"],
+        later: Float[Array, "b k d"],
+        negative: Float[Array, "b k d"],
+        against: Float[Array, "b k d"],
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        """H + max(0, margin - H~), means over samples (Kipf et al. 2020, section 2.3), and both parts.
+
+        H is the energy of the prediction and the state that came, H~ that of a negative and the state it stands for.
+        """
+        positive = energy(predicted, later, self.sigma).mean()
+        hinge = jnp.maximum(0.0, self.margin - energy(negative, against, self.sigma)).mean()
         return positive + hinge, {"positive": positive, "hinge": hinge}
 
     def supports(self, spec: DatasetSpec) -> str | None:

@@ -24,7 +24,7 @@ from benchmark.errors import UserError
 from benchmark.modules.contrastive import check_negatives
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key
-from methods.cswm import CSWM, energy
+from methods.cswm import CSWM
 
 
 @methods.register("cswm-episode")
@@ -55,11 +55,9 @@ class CSWMEpisode(CSWM):
         slots = model.encoder(batch.frames)
         now, later = _pairs(slots[:, :-1]), _pairs(slots[:, 1:])
         change = model.transition(now, None if batch.actions is None else batch.actions[:, :-1].reshape(-1))
-        positive = energy(now + change, later, self.sigma).mean()
         against, target = {"next": (later, 1), "current": (now, 0)}[self.negative]
         negative = _pairs(negatives(slots, target, self.in_episode, key))
-        hinge = jnp.maximum(0.0, self.margin - energy(negative, against, self.sigma)).mean()
-        return positive + hinge, {"positive": positive, "hinge": hinge}
+        return self.contrast(now + change, later, negative, against)
 
 
 def negatives(slots: Float[Array, "b t k d"], target: int, in_episode: float, key: Key) -> Float[Array, "b t-1 k d"]:

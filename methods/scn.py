@@ -4,6 +4,8 @@ Two slot-wise contrastive losses on pairs of consecutive frames: the same slot a
 in other samples (Eq. 1), and from the other slots of the same sample (Eq. 2, slot diversity). `scn-saliency` is the
 paper's ablation "loss 1 only".
 
+One bilinear map W, with a bias, serves both losses; published versions of the authors' code have one for each.
+
 Departures: the last step's parameters are used, the paper takes the best on validation. Where the paper's equations sum
 over samples and slots, its code and ours take means.
 
@@ -64,7 +66,7 @@ class SCN(Method):
 
 
 def saliency_loss(now: Float[Array, "b k d"], later: Float[Array, "b k d"]) -> Float[Array, ""]:
-    """Eq. 1, Racah & Chandar 2020: slot j of sample n at t + 1 among slot j of all samples; `now` is phi(x_t) W."""
+    """Eq. 1, Racah & Chandar 2020: slot j of sample n at t + 1 among that of all samples; `now`: phi(x_t) W + bias."""
     return match_diagonal(jnp.einsum("nkd,mkd->knm", now, later))
 
 

@@ -33,14 +33,13 @@ class SupervisedModel(nnx.Module):
         self.encoder = slot_encoder(spec, num_slots, slot_size, rngs)
         self.readout = nnx.Linear(slot_size, len(axes), rngs=rngs)
 
-    def predict(self, frames: Float[Array, "b t h w c"]) -> Float[Array, "b t p"]:
+    def coordinates(self, frames: Float[Array, "b t h w c"]) -> Float[Array, "b t p"]:
         """Standardised coordinates, those of object j from slot j."""
         return self.readout(self.encoder(frames))[..., np.array(self.slot), np.array(self.axis)]
 
     def standardise(self, coordinates: Float[Array, "b t p"]) -> Float[Array, "b t p"]:
-        """(coordinate - mean) / std of the training frames; a coordinate that never moves there stays 0."""
-        std = np.array(self.std)
-        return (coordinates - np.array(self.mean)) / np.where(std > 0, std, 1)
+        """(coordinate - mean) / std of the training frames, where the spec has a std of 1 for one that never moves."""
+        return (coordinates - np.array(self.mean)) / np.array(self.std)
 
 
 @methods.register("supervised")
@@ -63,7 +62,7 @@ class Supervised(Method):
         """Smooth L1 (Huber with threshold 1) between predicted and true standardised coordinates."""
         assert batch.labels is not None
         targets = model.standardise(batch.labels.coordinates)
-        return optax.huber_loss(model.predict(batch.frames), targets).mean(), {}
+        return optax.huber_loss(model.coordinates(batch.frames), targets).mean(), {}
 
     def encode(self, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:
         return Slots(model.encoder(frames))

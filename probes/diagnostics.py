@@ -84,7 +84,7 @@ def slot_correlation(slots: Float[np.ndarray, "n k d"]) -> float | None:
     """Mean |Pearson correlation| over pairs of slots and over d, of element d of the one with element d of the other.
 
     From 0, unrelated, to 1, copies up to scale and sign. Elements that do not vary are left out; None when no pair
-    remains, as with one slot.
+    remains, as with one slot. A measure of our own.
     """
     centred = _centred(slots)
     length = np.sqrt(np.square(centred).sum(0))
@@ -99,7 +99,7 @@ def temporal_variance(slots: Float[np.ndarray, "i t k d"], valid: Bool[np.ndarra
     """The share of the slots' variance, summed over k and d, that lies within clips rather than between their means.
 
     From 0, every clip has its own constant slots, to 1, all clips have the same mean. Over valid frames; None when
-    nothing varies.
+    nothing varies. A measure of our own.
     """
     kept = [clip[counts] for clip, counts in zip(slots, valid, strict=True) if counts.any()]
     if not kept:
@@ -113,7 +113,7 @@ def slot_usage(slots: Float[np.ndarray, "n k d"]) -> float | None:
     """exp H(p) / k, where p are the shares of the k slots in the variance, summed over d.
 
     From 1 / k, one slot has all of it, to 1, all have the same. It measures scale: a slot of small variance may still
-    tell something. None when nothing varies.
+    tell something. None when nothing varies. A measure of our own.
     """
     perplexity = _perplexity(np.square(_centred(slots)).sum((0, 2)))
     return None if perplexity is None else perplexity / slots.shape[1]

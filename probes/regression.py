@@ -89,8 +89,8 @@ def fit(train: Frames, val: Frames, strengths: tuple[float, ...]) -> Fit:
     """Ordinary least squares on the features as they are, and ridge on them divided by their standard deviation.
 
     Both have an intercept. The ridge strength is the one of least squared error on `val`, for each coordinate.
-    A constant feature gets no weight; a coordinate that is constant on `train` gets none at all. In ordinary least
-    squares nor does a direction in which the features vary by no more than float32, in which slots are computed,
+    A constant feature gets no weight; a coordinate that is constant on `train` gets none at all. Nor, in ordinary
+    least squares, does a direction in which the features vary by no more than float32, in which slots are computed,
     rounds them all together: there it would fit the rounding, and its weights, of any size, would meet other rounding
     on test. Ridge needs no such limit, as it keeps weights small.
     """

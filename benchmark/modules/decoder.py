@@ -73,7 +73,7 @@ def sampled_error(
 
 
 def frames_decoded(decoder: SpatialBroadcastDecoder, num_slots: int, frames: int | None, pixels: int) -> int | None:
-    """How many of a step's frames are decoded from slots, and as many from predictions; None: all, where `frames` is.
+    """How many frames a step decodes from slots, and again from predictions; None, for all, where `frames` is None.
 
     Together they are `frames`, or fewer where these have more than so many `pixels`, as painted. A pixel counts as two
     with 8 slots, twice the number of Löwe et al. 2020, and as three with 12.

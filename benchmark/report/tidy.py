@@ -1,4 +1,4 @@
-"""All metrics as one table, for pandas say: `metrics.csv`, `metrics.parquet`, and what is in them, `metrics.md`."""
+"""All metrics as one table, for pandas, say: `metrics.csv`, `metrics.parquet`, and what is in them, `metrics.md`."""
 
 from __future__ import annotations
 

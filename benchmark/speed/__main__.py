@@ -91,7 +91,7 @@ def wanted_runs(options: argparse.Namespace) -> list[Any]:
 
 
 def describe(found: dict[str, Any]) -> str:
-    """For who reads it, a line a figure."""
+    """One figure a line, to be read."""
     return "\n".join(f"{name:>30}  {value}" for name, value in found.items())
 
 
