@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import plan, records, stopping, tuning
-from benchmark.configure import Configuration, Override, grounds, parse_overrides, select
+from benchmark.configure import Configuration, Override, datasets_by_suite, parse_overrides, select
 from benchmark.describe import describe, listing
 from benchmark.engines import Engine
 from benchmark.engines.process import Duty
 from benchmark.errors import UserError
 from benchmark.estimate import Estimate, Timings, estimate
-from benchmark.live import live
+from benchmark.loss_logs import opener
 from benchmark.machine import cache_folder, writable
 from benchmark.options import parse
 from benchmark.plan import Item
@@ -78,7 +78,7 @@ def _main(options: argparse.Namespace) -> int:
         return report(out, options.siunitx)
     say_unused(parse_overrides(options.set), grid)
     if options.log:
-        live(options.log)
+        opener(options.log)
     cache, code = cache_folder(), 0
     if options.slurm is not None:
         return submit([TUNING, ""] if candidates else [""], cache, options)
@@ -97,7 +97,7 @@ def wanted(options: argparse.Namespace) -> list[plan.Run]:
     overrides = tuple(parse_overrides(options.set))
     grids = (
         plan.runs(Configuration(suite, options.budget, overrides, asked), names, sources, options.seeds)
-        for suite, sources in grounds(options.suite, options.datasets).items()
+        for suite, sources in datasets_by_suite(options.suite, options.datasets).items()
     )
     united = plan.united(run for grid in grids for run in grid)
     for override in overrides:

@@ -183,7 +183,7 @@ def unclaimed_probes() -> list[str]:
     return [name for name in probes if name not in claimed and not probes.entry(name)[0].optional]
 
 
-def grounds(suite: str, text: str | None) -> dict[str, tuple[str, ...]]:
+def datasets_by_suite(suite: str, text: str | None) -> dict[str, tuple[str, ...]]:
     """The suites named, or all, with the data sets to run in each.
 
     A suite named alone lends its budgets and probes to any data set; of several, those that have it count. Raises

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from benchmark.errors import UserError
-from benchmark.live import LOGS
+from benchmark.loss_logs import LOGS
 from benchmark.machine import ROOT
 
 MOST = 10_000

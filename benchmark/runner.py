@@ -29,7 +29,7 @@ from benchmark.program import Loaded, Program, make_program, on_device, run_keys
 from benchmark.progress import Progress
 from benchmark.records import Record
 from benchmark.registry import code, configuration
-from benchmark.siblings import Siblings, alike
+from benchmark.seeds_together import Siblings, alike
 from benchmark.types import Frozen, Key
 
 POLL = 1.0

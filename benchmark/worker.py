@@ -65,7 +65,7 @@ def _private_output() -> TextIO:
 def _serve(arguments: Sequence[str], teller: Teller) -> None:
     from benchmark import command
     from benchmark.devices import check_devices
-    from benchmark.live import heard
+    from benchmark.loss_logs import with_log
     from benchmark.machine import cache_folder, provenance, set_up_jax
     from benchmark.options import parse
     from benchmark.runner import Runner
@@ -82,7 +82,7 @@ def _serve(arguments: Sequence[str], teller: Teller) -> None:
             runner = Runner(
                 out,
                 cache,
-                heard(teller, out, options.log),
+                with_log(teller, out, options.log),
                 options.keep_params,
                 options.devices,
                 options.seeds_together,

@@ -73,8 +73,15 @@ class Decoder(Probe):
         """How a decoder learns on that data set."""
         h, w, _ = spec.frame_shape
         batch_size = max(1, min(self.frames_per_step, self.pixels_per_step // (h * w)))
-        rounds = self.max_steps, self.round_steps, self.patience, self.tolerance
-        return Rule(self.learning_rate, batch_size, *rounds, self.val_frames)
+        return Rule(
+            learning_rate=self.learning_rate,
+            batch_size=batch_size,
+            max_steps=self.max_steps,
+            round_steps=self.round_steps,
+            patience=self.patience,
+            tolerance=self.tolerance,
+            val_frames=self.val_frames,
+        )
 
     def pixels_learned(self, spec: DatasetSpec) -> int:
         h, w, _ = spec.frame_shape
@@ -90,8 +97,7 @@ class Decoder(Probe):
         rule, entries = self.rule(test.spec), align(test, self.horizon)
         fitted = fit_decoder(train, val, self.horizon, rule, key)
         decoders = {"": fitted.decode} | ({"_own": test.decode} if test.decode else {})
-        metrics, counts = [], {}
-        metrics += _own_on_val(val, self.horizon, rule.batch_size)
+        metrics, counts = _own_on_val(val, self.horizon, rule.batch_size), {}
         for suffix, decode in decoders.items():
             for target, aligned in entries.items():
                 error, ari, counts[f"{target}{suffix}"] = _measure(decode, test, aligned, rule.batch_size)

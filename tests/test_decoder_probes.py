@@ -227,7 +227,8 @@ def test_objects_of_one_pixel_leave_fg_ari_undefined_and_counted():
 
 
 def rule(**changes):
-    return replace(Rule(4e-3, 32, 100, 2, 2, 0.1, 32), **changes)
+    settings = {"max_steps": 100, "round_steps": 2, "patience": 2, "tolerance": 0.1, "val_frames": 32}
+    return Rule(**({"learning_rate": 4e-3, "batch_size": 32} | settings | changes))
 
 
 def script(monkeypatch, errors):

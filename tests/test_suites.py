@@ -7,27 +7,27 @@ import pytest
 
 from benchmark import plan
 from benchmark.command import main
-from benchmark.configure import Configuration, grounds, parse_overrides
+from benchmark.configure import Configuration, datasets_by_suite, parse_overrides
 from benchmark.errors import UserError
 from benchmark.suites import SUITES
 
 
 def test_all_means_every_suite_with_its_own_data_sets():
-    assert grounds("all", None) == {name: suite.datasets for name, suite in SUITES.items()}
+    assert datasets_by_suite("all", None) == {name: suite.datasets for name, suite in SUITES.items()}
 
 
 def test_data_sets_choose_the_suites_that_have_them():
-    assert grounds("all", "gridworld,pong") == {"atari": ("pong",), "synthetic": ("gridworld",)}
-    assert grounds("atari,synthetic", "pong") == {"atari": ("pong",)}
+    assert datasets_by_suite("all", "gridworld,pong") == {"atari": ("pong",), "synthetic": ("gridworld",)}
+    assert datasets_by_suite("atari,synthetic", "pong") == {"atari": ("pong",)}
 
 
 def test_a_suite_named_alone_lends_itself_to_any_data_set():
-    assert grounds("atari", "gridworld") == {"atari": ("gridworld",)}
+    assert datasets_by_suite("atari", "gridworld") == {"atari": ("gridworld",)}
 
 
 def test_a_data_set_of_no_suite_needs_one_suite():
     with pytest.raises(UserError, match="'tiny' is in none of several suites; say which one's budget"):
-        grounds("all", "tiny")
+        datasets_by_suite("all", "tiny")
 
 
 def test_every_budget_exists_in_every_suite():

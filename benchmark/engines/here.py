@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.live import heard
+from benchmark.loss_logs import with_log
 from benchmark.machine import provenance, set_up_jax, settings
 from benchmark.plan import Item
 from benchmark.progress import Display
@@ -36,5 +36,5 @@ class Here:
         check_devices((item.run for item in items if item.to_do), self.devices)
         if self.verbose:
             print(settings())
-        told = heard(display.lane(), self.out, self.log)
+        told = with_log(display.lane(), self.out, self.log)
         yield from Runner(self.out, self.cache, told, self.keep_params, self.devices, self.together).execute(items)

@@ -12,7 +12,7 @@ from benchmark.plan import Run
 from benchmark.progress import Progress
 from benchmark.records import Record
 
-__all__ = ["LOGS", "Live", "heard", "live"]
+__all__ = ["LOGS", "Logged", "opener", "with_log"]
 
 Send = Callable[[dict[str, float], int], None]
 """Takes numbers by name, at a step."""
@@ -46,7 +46,7 @@ LOGS: dict[str, tuple[str, Open]] = {"tensorboard": ("tensorboardX", _tensorboar
 """The package that each needs, and how a run begins."""
 
 
-def live(name: str) -> Open:
+def opener(name: str) -> Open:
     """What opens the log of a run. Raises UserError where its package is not installed."""
     package, opened = LOGS[name]
     if find_spec(package) is None:
@@ -54,12 +54,12 @@ def live(name: str) -> Open:
     return opened
 
 
-def heard(progress: Progress, out: Path, log: str | None) -> Progress:
-    """What is to be told of runs: the progress, and with it a log if one is named. Raises UserError as `live` does."""
-    return Live(progress, out, live(log)) if log else progress
+def with_log(progress: Progress, out: Path, log: str | None) -> Progress:
+    """What is to be told of runs: the progress, and a log too if one is named. Raises UserError as `opener` does."""
+    return Logged(progress, out, opener(log)) if log else progress
 
 
-class Live:
+class Logged:
     """Tells a display what it is told, and a log the losses of every run and its metrics at the end.
 
     Whatever goes wrong with the log is said once, and the run goes on without it.

@@ -15,7 +15,7 @@ from benchmark.command import main
 from benchmark.progress import PlainProgress
 from benchmark.records import Record
 from benchmark.runner import Runner
-from benchmark.siblings import alike
+from benchmark.seeds_together import alike
 
 SMALL = ["--datasets", "tiny", "--set", "training.steps=3", "--set", "training.frames_per_step=4", "--budget", "smoke"]
 TOGETHER = ["--methods", "scn", "--seeds", "2", "--seeds-together", "2"]

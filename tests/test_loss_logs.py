@@ -1,4 +1,4 @@
-"""Live logging: what is sent, to stand-ins of the packages, and what happens without them."""
+"""Losses sent to TensorBoard and W&B: what is sent, to stand-ins of the packages, and what happens without them."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from made import record, row
 from benchmark import plan
 from benchmark.command import main
 from benchmark.configure import Configuration
-from benchmark.live import Live, live
+from benchmark.loss_logs import Logged, opener
 from benchmark.progress import PlainProgress, Progress
 
 (RUN,) = plan.runs(Configuration("atari", "quick"), ["scn"], ["pong"], seeds=1)
@@ -84,14 +84,14 @@ def sent(monkeypatch) -> list:
         module = ModuleType(name)
         vars(module).update(content)
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr("benchmark.live.find_spec", lambda name: name)
+    monkeypatch.setattr("benchmark.loss_logs.find_spec", lambda name: name)
     return found
 
 
 @pytest.mark.parametrize(("name", "title"), [("tensorboard", "seed-0"), ("wandb", "pong, scn, seed 0")])
 def test_losses_and_metrics_are_sent_and_the_display_still_told(name, title, sent, tmp_path):
     display = create_autospec(Progress, instance=True)
-    told = Live(display, tmp_path, live(name))
+    told = Logged(display, tmp_path, opener(name))
     told.run_started(RUN)
     told.step(1, 3.0)
     told.stage("probing")
@@ -112,7 +112,7 @@ def test_trouble_with_a_log_is_said_once_and_costs_no_run(at, tmp_path):
         return lambda numbers, step: fail_at("send"), lambda: fail_at("close")
 
     display = create_autospec(Progress, instance=True)
-    told = Live(display, tmp_path, opened)
+    told = Logged(display, tmp_path, opened)
     told.run_started(RUN)
     told.step(1, 3.0)
     told.step(2, 3.0)
@@ -122,7 +122,7 @@ def test_trouble_with_a_log_is_said_once_and_costs_no_run(at, tmp_path):
 
 
 def test_the_log_of_a_run_that_was_lost_is_ended_when_the_next_begins(sent, tmp_path):
-    told = Live(create_autospec(Progress, instance=True), tmp_path, live("wandb"))
+    told = Logged(create_autospec(Progress, instance=True), tmp_path, opener("wandb"))
     told.run_started(RUN)
     told.run_started(RUN)
     assert sent == ["pong, scn, seed 0", "closed", "pong, scn, seed 0"]
@@ -130,7 +130,7 @@ def test_the_log_of_a_run_that_was_lost_is_ended_when_the_next_begins(sent, tmp_
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb"])
 def test_an_absent_package_is_one_line_and_exit_code_2(name, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("benchmark.live.find_spec", lambda name: None)
+    monkeypatch.setattr("benchmark.loss_logs.find_spec", lambda name: None)
     assert main(["--log", name, "--out", str(tmp_path), "--datasets", "pong", "--methods", "scn"]) == 2
     shown = capsys.readouterr()
     assert shown.err.count("\n") == 1 and "is not installed; pip install" in shown.err and not shown.out
@@ -138,7 +138,7 @@ def test_an_absent_package_is_one_line_and_exit_code_2(name, tmp_path, capsys, m
 
 def test_tensorboard_files_are_written_where_the_package_is(tmp_path):
     pytest.importorskip("tensorboardX")
-    send, close = live("tensorboard")(tmp_path, RUN)
+    send, close = opener("tensorboard")(tmp_path, RUN)
     send({"loss": 1.0}, 1)
     close()
     assert [*(tmp_path / "tensorboard" / "pong").rglob("seed-0/events.*")]
