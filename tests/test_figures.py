@@ -125,12 +125,14 @@ def test_figures_of_records_that_are_gone_are_removed_and_nothing_else(drawn_onc
 
 def test_figures_go_with_the_last_record_and_those_of_a_suite_with_its_last(tmp_path):
     runs = [
-        record("pong", "scn", seed, suite=suite, curve=[[0, 2.0], [1, 1.0]]) for suite in ("a", "b") for seed in (0, 1)
+        record("pong", "scn", seed, suite=suite, curve=[[0, 2.0], [1, 1.0]])
+        for suite in ("synthetic", "worlds")
+        for seed in (0, 1)
     ]
-    assert {path.parent.name for path in write_figures(runs, tmp_path)} == {"a-quick", "b-quick"}
+    assert {path.parent.name for path in write_figures(runs, tmp_path)} == {"synthetic-quick", "worlds-quick"}
     write_figures(runs[:2], tmp_path)
-    assert (tmp_path / "figures/a-quick").exists() and not (tmp_path / "figures/b-quick").exists()
-    assert write_figures([], tmp_path) == [] and not (tmp_path / "figures/a-quick").exists()
+    assert (tmp_path / "figures/synthetic-quick").exists() and not (tmp_path / "figures/worlds-quick").exists()
+    assert write_figures([], tmp_path) == [] and not (tmp_path / "figures/synthetic-quick").exists()
 
 
 def test_no_records_give_no_figures(tmp_path):

@@ -240,14 +240,18 @@ def test_all_tables_compile_and_fit_the_page(tmp_path):
 
 def test_tables_of_records_that_are_gone_are_removed_and_nothing_else(tmp_path):
     runs = [record(dataset, "setcon", rows=decoded(0.1, 0.2)) for dataset in ("gridworld", "my_own")]
-    write(everything([*runs, replace(runs[1], suite="another")], CONTEXT), tmp_path)
-    assert [*(tmp_path / "another-quick").iterdir()]
+    write(everything([*runs, replace(runs[1], suite="worlds")], CONTEXT), tmp_path)
+    assert [*(tmp_path / "worlds-quick").iterdir()]
+    own = tmp_path / "for-paper" / "own.md"
+    own.parent.mkdir()
+    own.write_text("")
     before, mine = write(everything(runs, CONTEXT), tmp_path), tmp_path / SET / "mine.txt"
     mine.write_text("")
     after = write(everything(runs[1:], CONTEXT), tmp_path)
     assert {path.stem for path in before} - {path.stem for path in after} == {"table1-gridworld", "headline"}
     assert set((tmp_path / SET).iterdir()) == {*after, mine} - {tmp_path / "all-tables.tex"}
-    assert not (tmp_path / "headline-quick").exists() and not (tmp_path / "another-quick").exists()
+    assert not (tmp_path / "headline-quick").exists() and not (tmp_path / "worlds-quick").exists()
+    assert own.exists()
 
 
 def test_no_record_of_the_paper_gives_no_table_of_it():

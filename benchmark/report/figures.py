@@ -63,7 +63,7 @@ EVERY: tuple[Draw, ...] = (
 def write_figures(records: Iterable[Record], out: Path, context: Context = BARE) -> list[Path]:
     """Write the figures of all records of the output folder `out` into its folder "figures"; returns their paths.
 
-    One folder a (suite, budget); earlier figures there that are not drawn now are removed. Arrays are read from
+    One folder a (suite, budget); earlier figures of ours that are not drawn now are removed. Arrays are read from
     beside the records under `out`; where they are not there, or not as the record says, figures that need them show
     what the other runs have. Nothing is drawn when `drawn.json` tells that the files there are those of the same
     records, code and matplotlib. Raises OSError.

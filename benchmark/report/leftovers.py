@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from benchmark.suites import SUITES
+
 __all__ = ["remove_others"]
 
 
 def remove_others(out: Path, written: Iterable[Path], endings: tuple[str, ...]) -> None:
-    """Of the files with those endings (".md"), leave in the folders in `out` only what was written now.
+    """Of the files with those endings (".md"), leave in our folders in `out` only what was written now.
 
-    Others are not touched; a folder that is empty then goes too. Raises OSError.
+    Ours are those that hold something written now and all that a (suite, budget) has, as "atari-quick". Other files and
+    folders are not touched; one of ours that is empty then goes too. Raises OSError.
     """
     kept = set(written)
-    for path in [*out.glob("*/*")]:
-        if path.suffix in endings and path not in kept:
-            path.unlink(missing_ok=True)
-    for folder in [*out.glob("*/")]:
-        if not any(folder.iterdir()):
+    budgets = {budget for suite in SUITES.values() for budget in suite.budgets}
+    ours = {out / f"{suite}-{budget}" for suite in (*SUITES, "headline") for budget in budgets}
+    for folder in ours | {path.parent for path in kept}:
+        for path in [*folder.glob("*")]:
+            if path.suffix in endings and path not in kept:
+                path.unlink(missing_ok=True)
+        if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

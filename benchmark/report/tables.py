@@ -59,7 +59,7 @@ def everything(records: Sequence[Record], context: Context) -> dict[str, list[Ta
 def write(sets: Mapping[str, list[Table]], out: Path, form: latex.Form = latex.PLAIN) -> list[Path]:
     """Write tables into `out`, one folder a (suite, budget), and `all-tables.tex`, which compiles by itself.
 
-    Earlier tables in any folder there that are not written now are removed. Raises OSError.
+    Earlier tables of ours that are not written now are removed. Raises OSError.
     """
     written = []
     for folder, tables in sets.items():
