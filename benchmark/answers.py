@@ -32,8 +32,8 @@ class Answer:
     def of(cls, probe: str, given: Any) -> Answer:
         """What the probe of that name gave.
 
-        Raises TypeError for what is no ProbeResult and for notes that JSON does not have, ValueError for a value that
-        is no finite number, for a metric given twice and for arrays beyond ARRAYS_LIMIT.
+        Raises TypeError for what is no ProbeResult, for notes that JSON does not have and for arrays of objects,
+        ValueError for a value that is no finite number, for a metric given twice and for arrays beyond ARRAYS_LIMIT.
         """
         if not isinstance(given, ProbeResult):
             raise TypeError(f"it gave a {type(given).__name__}, not a benchmark.types.ProbeResult")
@@ -43,6 +43,8 @@ class Answer:
         arrays = {f"{probe}.{part}": np.asarray(value) for part, value in given.arrays.items()}
         if (size := sum(array.nbytes for array in arrays.values())) > ARRAYS_LIMIT:
             raise ValueError(f"its arrays take {size} bytes; at most {ARRAYS_LIMIT} are kept")
+        if strange := [name for name, array in arrays.items() if array.dtype.hasobject]:
+            raise TypeError(f"its {strange[0]} is no array of numbers")
         try:
             notes = records.as_read(given.notes)
         except (TypeError, ValueError) as error:

@@ -54,7 +54,7 @@ class Encoder:
             decode=self._decoder(graph, state) if self.method.decodes else None,
         )
 
-    def _encode(self, graph: Any, state: Any, batch: Batch) -> tuple[Slots, Array | None]:
+    def _encode(self, graph: Any, state: Any, batch: Batch) -> tuple[Slots, np.ndarray | None]:
         if graph not in self._compiled:
             self._compiled[graph] = compile_(self._forward(graph), state, batch)
         return jax.tree.map(np.asarray, self._compiled[graph](state, batch))

@@ -1,4 +1,4 @@
-"""RANDOM-CNN: the encoder as initialised, on Atari SCN's; the floor of every table (Racah & Chandar 2020).
+"""RANDOM-CNN: the encoder (on Atari SCN's) as initialised; the floor of every table (Racah & Chandar 2020).
 
     python run_benchmark.py --methods random-cnn --suite atari
 

@@ -38,8 +38,9 @@ class SupervisedModel(nnx.Module):
         return self.readout(self.encoder(frames))[..., np.array(self.slot), np.array(self.axis)]
 
     def standardise(self, coordinates: Float[Array, "b t p"]) -> Float[Array, "b t p"]:
-        """(coordinate - mean) / std of the training frames, where the spec has a std of 1 for one that never moves."""
-        return (coordinates - np.array(self.mean)) / np.array(self.std)
+        """(coordinate - mean) / std of the training frames; a coordinate that never moves there stays 0."""
+        std = np.array(self.std)
+        return (coordinates - np.array(self.mean)) / np.where(std > 0, std, 1)
 
 
 @methods.register("supervised")

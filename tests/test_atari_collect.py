@@ -196,3 +196,34 @@ def test_nothing_is_left_behind_when_writing_fails(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         _collect(tmp_path / "a.zst")
     assert not list(tmp_path.iterdir())
+
+
+class Opening(Counted):
+    """Keeps what was done since it was made; `values` are its actions."""
+
+    def __init__(self, values):
+        super().__init__([3])
+        self.values, self.done = values, []
+
+    def act(self, action):
+        super().act(action)
+        self.done.append(action)
+
+    def getMinimalActionSet(self):  # noqa: N802
+        return [SimpleNamespace(value=value) for value in self.values]
+
+
+@pytest.mark.parametrize(("values", "opening"), [((0, 1, 3), 1), ((0, 2, 5), 0)])
+def test_a_game_begins_with_1_to_30_no_ops_and_a_step_of_fire_where_there_is_one(monkeypatch, values, opening):
+    counts = set()
+    for seed in range(300):
+        ale = Opening(values)
+        monkeypatch.setattr(atari_collect, "emulator", lambda rom, seed, ale=ale: ale)
+        atari_collect.RandomPlay("any", str(seed), 100)
+        assert ale.done[-4:] == [opening] * 4 and not any(ale.done[:-4])
+        counts.add(len(ale.done) - 4)
+    assert counts == set(range(1, 31))
+
+
+def test_no_action_sticks():
+    assert emulator("breakout", 0).getFloat("repeat_action_probability") == 0

@@ -433,7 +433,8 @@ class Mean(Probe):
         if self.fault == "hole" and test.masks is None:
             rows = []
         notes = {"n": np.arange(3)} if self.fault == "notes" else {}
-        arrays = {"large": np.zeros(5_000_000, np.uint8)} if self.fault == "arrays" else {}
+        large = {"arrays": np.zeros(5_000_000, np.uint8), "objects": np.array([None])}.get(self.fault)
+        arrays = {} if large is None else {"large": large}
         return ProbeResult(tuple(rows), notes=notes, arrays=arrays)
 
 
@@ -449,6 +450,7 @@ class Mean(Probe):
         ("nan", "it gave mean of all = nan; undefined must be None"),
         ("twice", "it gave mean of all twice"),
         ("arrays", "at most 4000000 are kept"),
+        ("objects", "its probe.large is no array of numbers"),
         ("hole", "it gave no metric; expected undefined ones as None"),
         ("notes", "notes hold what is no JSON value"),
     ],

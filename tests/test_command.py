@@ -526,3 +526,10 @@ def test_a_missing_rom_is_a_mistake_before_anything_starts(tmp_path, capsys, mon
     assert main(["--datasets", "pong", "--budget", "smoke", "--out", str(tmp_path / "out")]) == 2
     assert "has no ROM 'pong'" in capsys.readouterr().err
     assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_a_run_that_is_asked_again_in_another_suite_is_of_that_suite(copy):
+    path = next((copy / "runs/tiny/random-cnn").glob("*/seed-0.json"))
+    assert records.read(path).suite == "atari"
+    assert command(copy, "--methods", "random-cnn", "--suite", "worlds", "--reprobe") == 0
+    assert records.read(path).suite == "worlds"

@@ -465,6 +465,18 @@ def test_colours_that_differ_tell_objects_apart_whatever_the_slots():
     assert values(results[0]) == values(results[1]) == {("fg_ari", "pixels"): 1}
 
 
+def test_colours_of_frames_that_do_not_count_are_left_out():
+    masks, valid = SPLITS[2].labels.masks.copy(), SPLITS[2].valid.copy()
+    masks[3:], valid[3:] = np.random.default_rng(0).integers(0, OBJECTS + 1, masks[3:].shape), False
+    test = replace(SPLITS[2], labels=SPLITS[2].labels._replace(masks=masks), valid=valid)
+    assert values(ColourKMeans()(*SPLITS[:2], test, KEY)) == {("fg_ari", "pixels"): 1}
+
+
+def test_there_are_as_many_colours_as_the_data_sets_slots_whatever_the_methods():
+    one = replace(SPLITS[2], slots=SPLITS[2].slots[:, :, :1])
+    assert values(ColourKMeans()(*SPLITS[:2], one, KEY)) == {("fg_ari", "pixels"): 1}
+
+
 def test_of_stacked_frames_the_colours_of_the_last_count():
     def stacked(data, clips):
         batch = SPLITS[2].read(data, clips)

@@ -25,7 +25,7 @@ from benchmark.records import Record
 from benchmark.registry import Registry, configuration, methods, probes
 from benchmark.runner import Runner
 from benchmark.suites import SUITES, paper_share
-from benchmark.training import optimizer_step
+from benchmark.training import Kernel, optimizer_step
 from benchmark.types import Metric, ProbeResult
 from datasets.atari_shards import _aligned_frames
 
@@ -161,6 +161,16 @@ def test_freezing_gives_every_frame_once_in_order(run):
     np.testing.assert_array_equal(frozen.labels.coordinates, splits.test.data["labels"].coordinates)
 
 
+def test_predictions_are_frozen_with_the_actions_of_their_own_clips(run):
+    splits, spec, method = on_device(run.dataset.load(None, print)), run.dataset.spec(), methods.create("cswm")
+    model = method.build(spec, nnx.Rngs(0))
+    frozen = Encoder(method, spec, horizon=2).freeze(model, splits.test, reader(spec))
+    for clip in (0, 24):
+        batch = splits.test.read(splits.test.data, jnp.array([clip]))
+        expected = method.predict(model, method.encode(model, batch.frames).slots, batch.actions, 2)[0]
+        np.testing.assert_allclose(frozen.predicted[clip], expected, rtol=1e-3, atol=1e-4)
+
+
 def test_slots_that_are_not_finite_are_refused(run):
     splits, spec = on_device(run.dataset.load(None, print)), run.dataset.spec()
     model = run.method.build(spec, nnx.Rngs(0))
@@ -248,6 +258,13 @@ def test_no_two_failures_of_a_run_are_the_same_record(run):
     for fail in (lambda: failed(blank(run), RuntimeError("alike")), lambda: given_up(item)):
         first, second = fail(), fail()
         assert first != second and first.reason == second.reason
+
+
+def test_a_run_that_went_on_has_the_time_of_one_that_did_not_stop(tmp_path, run, monkeypatch):
+    fit = Kernel.fit
+    monkeypatch.setattr(Kernel, "fit", lambda *given: replace(fit(*given), seconds=2.0, steps=3))
+    (record,) = Runner(tmp_path, tmp_path, PlainProgress({}).lane()).execute([plan.Item(run, "new")])
+    assert record.timing["train"] == 2.0 * run.training.steps / 3
 
 
 def test_estimates_come_from_runs_measured_here_once_there_are_any(tmp_path, run):

@@ -367,3 +367,15 @@ def test_objects_are_drawn_where_they_are_and_where_the_slots_put_them():
     across = [line.get_ydata()[0] for line in lines if line.get_xydata()[0][0] == 0 and line.get_xydata()[-1][0] == 1]
     assert across == [10, 12]
     assert not drawn(position_figures.positions, runs)
+
+
+def test_every_tile_of_a_row_is_of_the_same_time():
+    arrays = film(16, 3)
+    found = drawn(frame_figures.one_frame, [record("bouncing_balls", "setcon")], arrays)
+    shown = canvas(found["frames-bouncing_balls-seed-0"])
+    lefts = [67 * x + 6 * sum(x >= start for start in (1, 3, 7)) for x in range(11)]
+    middle = {name.removeprefix("decoder."): array[0, 1] / 255 for name, array in arrays.items() if array.ndim > 3}
+    masks = [*middle["attention"].reshape(4, 16, 16), *middle["s.masks"]]
+    expected = [middle["frames"], middle["s.frames"], middle["p1.frames"], *(mask[..., None] for mask in masks)]
+    for left, tile in zip(lefts, expected, strict=True):
+        np.testing.assert_allclose(shown[:64:4, left : left + 64 : 4], np.broadcast_to(tile, (16, 16, 3)))

@@ -161,3 +161,9 @@ def test_clips_that_are_too_short_are_named():
     assert "clips of 10 frames" in probe.supports(replace(SPEC, clip_length=10))
     assert probe.supports(SPEC) is None
     assert "no coordinates" in probe.supports(replace(SPEC, coordinates=()))
+
+
+def test_scenes_are_the_same_by_the_state_that_is_to_be_found_and_not_by_the_one_before(slots):
+    states = np.arange(480.0).reshape(40, 12, 1) * np.ones(4)
+    states[1, 2], states[3, 1] = states[0, 2], states[2, 1]
+    assert ask(frozen(slots, perfect(slots), states=states))["notes"]["n"] == {"p1": 39, "p5": 40, "p10": 40}

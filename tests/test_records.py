@@ -82,3 +82,14 @@ def test_all_metrics_come_as_one_data_frame(tmp_path):
 def test_tidy_rows_carry_the_run_beside_the_metric():
     (row,) = records.tidy([RECORD])
     assert row["dataset"] == "pong" and row["metric"] == "r2" and row["seed"] == 0
+
+
+def test_records_of_ten_seeds_and_more_are_all_read(tmp_path):
+    for seed in (9, 10, 123):
+        records.write(tmp_path, replace(RECORD, seed=seed))
+    assert {record.seed for record in records.read_all(tmp_path)[0]} == {9, 10, 123}
+
+
+def test_what_other_probes_of_a_failed_run_have_answered_is_a_row_too():
+    (row,) = records.tidy([replace(RECORD, status="failed", reason="probe diagnostics: it fell over")])
+    assert row["metric"] == "r2"

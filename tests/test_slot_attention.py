@@ -196,3 +196,10 @@ def test_fm_mlp_makes_every_slot_from_its_own_map():
     slots, masks = apply(encoder, frames)
     np.testing.assert_allclose(slots, expected, rtol=1e-3, atol=1e-4)
     assert masks is None
+
+
+def test_slots_start_apart_else_they_would_stay_alike_for_ever():
+    """Learned slots are drawn from N(0, 1); those of random initial slots have a sigma of 1 to begin with."""
+    np.testing.assert_allclose(LearnedSlots(500, 16, nnx.Rngs(0)).slots[...].std(), 1, rtol=0.05)
+    random = GaussianSlots(500, 16, nnx.Rngs(0))
+    np.testing.assert_allclose((random(1, None) - random.mu[...]).std(), 1, rtol=0.05)

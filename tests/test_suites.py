@@ -9,7 +9,7 @@ from benchmark import plan
 from benchmark.command import main
 from benchmark.configure import Configuration, datasets_by_suite, parse_overrides
 from benchmark.errors import UserError
-from benchmark.suites import SUITES
+from benchmark.suites import SUITES, paper_share
 
 
 def test_all_means_every_suite_with_its_own_data_sets():
@@ -62,3 +62,33 @@ def test_the_plan_of_all_suites_has_a_heading_each_and_one_estimate(tmp_path, ca
     shown = capsys.readouterr().out.splitlines()
     assert [line.split()[1].rstrip(",") for line in shown if line.startswith("suite ")] == list(SUITES)
     assert len([line for line in shown if re.search(r" on \d+ cores?\b", line)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("suite", "dataset", "steps", "frames"),
+    [
+        ("atari", "pong", 78_125, 128 * 2),
+        ("synthetic", "gridworld", 100_000, 1024 * 8),
+        ("synthetic", "bouncing_balls", 100_000, 128 * 12),
+        ("colours", "gridworld-colours-3-slots-4", 100_000, 1024 * 8),
+        ("worlds", "shapes", 9_766, 1024 * 2),
+        ("worlds", "cubes", 9_766, 1024 * 2),
+        ("worlds", "three_body", 5_372, 1024 * 2),
+    ],
+)
+def test_the_paper_budget_is_that_of_each_paper_and_data_set(suite, dataset, steps, frames):
+    """Steps and frames a step by the papers: epochs, pairs or sequences, and batches."""
+    training = Configuration(suite, "paper").training(dataset)
+    assert (training.steps, training.frames_per_step) == (steps, frames)
+    assert paper_share(suite, dataset, training) == 1
+    assert paper_share(suite, dataset, replace(training, steps=2 * steps)) == 2
+
+
+def test_a_data_set_with_a_budget_of_its_own_has_its_training_and_frames_and_the_user_the_last_word():
+    quick = Configuration("synthetic", "quick")
+    assert quick.training("bouncing_balls").frames_per_step == 32 * 12 != quick.training("gridworld").frames_per_step
+    assert quick.dataset("bouncing_balls").image_size == 32
+    overrides = tuple(parse_overrides(["datasets.bouncing_balls.image_size=16", "datasets.pong.train_frames=777"]))
+    assert Configuration("synthetic", "quick", overrides).dataset("bouncing_balls").image_size == 16
+    pong = Configuration("atari", "quick", overrides).dataset("pong")
+    assert (pong.train_frames, pong.probe_frames) == (777, 10_000)

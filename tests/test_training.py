@@ -1,5 +1,7 @@
 """The training kernel: seeds, keys, divergence, and that data and labels go where they should."""
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -166,3 +168,10 @@ def test_few_steps_are_those_of_a_program_that_was_compiled_for_many():
     few, many = kernel(), kernel(few=0)
     curves = [one.fit(Line(), DATA, 5, jax.random.key(0)).curve for one in (few, many)]
     np.testing.assert_allclose(*curves, rtol=1e-5)
+
+
+def test_a_point_of_the_curve_is_the_mean_loss_since_the_point_before():
+    losses, curve = np.arange(250.0), training._curve(np.arange(250.0))
+    ends = [0, *(int(end) for end, _ in curve)]
+    expected = [losses[a:b].mean() for a, b in pairwise(ends)]
+    assert [value for _, value in curve] == pytest.approx(expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from benchmark.suites import SUITES
@@ -23,5 +24,5 @@ def remove_others(out: Path, written: Iterable[Path], endings: tuple[str, ...]) 
         for path in [*folder.glob("*")]:
             if path.suffix in endings and path not in kept:
                 path.unlink(missing_ok=True)
-        if folder.is_dir() and not any(folder.iterdir()):
+        with suppress(OSError):  # it holds something, is a link, or another command is at it
             folder.rmdir()

@@ -82,9 +82,9 @@ def welch(one: Summary, other: Summary) -> float | None:
 
 def _without_doubt(difference: float, se: float) -> float | None:
     """p where nothing varies: 0, or 1 without a difference; None where something does."""
-    if se > 1e-12 * abs(difference):  # rounding is no spread
-        return None
-    return 0.0 if difference else 1.0
+    if se <= 1e-12 * abs(difference):  # rounding is no spread
+        return 0.0 if difference else 1.0
+    return None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
