@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from benchmark import records
+from benchmark.check import dataset_checks, method_checks, probe_checks
 from benchmark.check.__main__ import main as check
+from benchmark.check.outcome import title
+from benchmark.registry import methods
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = (ROOT / "docs" / "add-a-method.md").read_text()
@@ -82,4 +85,10 @@ def test_the_files_keep_what_they_must(elsewhere, capsys, registries, name, like
     plugins = [word for file in FILES for word in ("--plugin", str(elsewhere / file))]
     code = check([name, *plugins, *(["--datasets", like] if like else [])])
     shown = capsys.readouterr().out
-    assert code == 0 and shown.count("  ok  ") >= 8, shown
+    asked = {
+        "nearness": lambda: method_checks.checks(methods.entry(name)[0]),
+        "drift": lambda: dataset_checks.CHECKS,
+        "restlessness": lambda: probe_checks.CHECKS,
+    }[name]()
+    assert code == 0 and all(f"  ok     {title(each)}\n" in shown for each in asked), shown
+    assert shown.count("  ok  ") == len(asked) >= 6
