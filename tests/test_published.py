@@ -7,7 +7,7 @@ from benchmark.command import report_context
 from benchmark.machine import ROOT
 from benchmark.plugins import load_plugins
 from benchmark.report import tables
-from benchmark.report.tidy import METRICS
+from benchmark.report.tidy import DIRECTIONS, METRICS
 
 PUBLISHED = ROOT / "results" / "published"
 
@@ -31,6 +31,13 @@ def test_published_records_are_whole_and_none_is_of_the_smoke_budget(folder):
 def test_every_metric_that_was_measured_has_a_meaning(folder):
     measured = {row["metric"] for record in records.read_all(folder)[0] for row in record.metrics}
     assert measured and measured <= set(METRICS)
+
+
+@pytest.mark.parametrize("folder", [PUBLISHED, VARIATIONS], ids=lambda folder: folder.name)
+def test_what_the_dictionary_calls_better_is_what_the_probes_say(folder):
+    measured = [row for record in records.read_all(folder)[0] for row in record.metrics]
+    told = {(row["metric"], DIRECTIONS[row["higher_is_better"]]) for row in measured}
+    assert told and told <= {(name, meaning.better) for name, meaning in METRICS.items()}
 
 
 def test_the_published_tables_are_those_of_the_records():

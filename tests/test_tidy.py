@@ -55,6 +55,16 @@ def test_the_dictionary_has_every_column_and_metric(tmp_path):
     assert all(meaning.text for meaning in METRICS.values())
 
 
+def test_the_dictionary_says_of_a_metric_of_ones_own_which_probe_measured_it_and_what_is_better(tmp_path):
+    directions = {"error": False, "count": None}
+    metrics = [row("mine", name, "all", 1.0) | {"higher_is_better": up} for name, up in directions.items()]
+    write_metrics([record("gridworld", "setcon", 0, metrics)], tmp_path, print)
+    lines = [[cell.strip() for cell in line.split("|")] for line in (tmp_path / "metrics.md").read_text().splitlines()]
+    told = {line[1]: line[2:-1] for line in lines if len(line) > 5}
+    assert told["error"] == ["of the probe mine", "", "", "lower"]
+    assert told["count"] == ["of the probe mine", "", "", ""]
+
+
 def test_the_same_records_in_any_order_give_the_same_bytes(tmp_path):
     made = runs()
     first = [path.read_bytes() for path in write_metrics(made, tmp_path, print)]

@@ -16,12 +16,13 @@ def render(table: Table) -> str:
     return "\n".join([_escape(table.caption), "", grid(lines), *(f"\n{_escape(n)}" for n in table.notes)]) + "\n"
 
 
-def grid(lines: Sequence[Sequence[str]]) -> str:
-    """Texts as a table, the first line its heads, the first column to the left and the others to the right."""
+def grid(lines: Sequence[Sequence[str]], prose: bool = False) -> str:
+    """Texts as a table, the first line its heads. Columns after the first go to the right, unless they hold `prose`."""
     lines = [[_escape(text) for text in line] for line in lines]
     widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join(_line(line, widths) for line in (lines[0], rule, *lines[1:]))
+    left = len(widths) if prose else 1
+    rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
+    return "\n".join(_line(line, widths, left) for line in (lines[0], rule, *lines[1:]))
 
 
 def _head(column: Column) -> list[str]:
@@ -60,12 +61,12 @@ def _interval(bounds: tuple[float, float], decimals: int) -> str:
     return " [{}, {}]".format(*(number(end, decimals) for end in bounds))
 
 
-def _line(texts: Sequence[str], widths: list[int]) -> str:
-    first, *others = (
-        text.ljust(width) if i == 0 else text.rjust(width)
+def _line(texts: Sequence[str], widths: list[int], left: int) -> str:
+    padded = (
+        text.ljust(width) if i < left else text.rjust(width)
         for i, (text, width) in enumerate(zip(texts, widths, strict=True))
     )
-    return "| " + " | ".join([first, *others]) + " |"
+    return "| " + " | ".join(padded) + " |"
 
 
 def _escape(text: str) -> str:

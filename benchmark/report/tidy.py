@@ -72,7 +72,7 @@ METRICS = {
     "slot_usage": Meaning("evenness of the slots' shares in the variance: exp of their entropy / k", "1", "0 to 1", ""),
     "temporal_variance": Meaning("share of the slots' variance that lies within clips", "1", "0 to 1", ""),
 }
-"""Metrics by their ids; others, of probes of one's own, are named without a meaning."""
+"""Metrics by their ids; of others is said which probe of one's own measured them, and which values are better."""
 
 DIRECTIONS = {True: "higher", False: "lower", None: ""}
 
@@ -120,12 +120,16 @@ def _parquet(rows: Sequence[dict[str, Any]]) -> bytes:
 
 def _dictionary(rows: Sequence[dict[str, Any]]) -> bytes:
     """Every column, and every metric that is known or was measured."""
-    measured = {row["metric"]: row["higher_is_better"] for row in rows}
+    measured = {row["metric"]: row for row in rows}
     columns = [["column", "meaning"], *([name, meaning] for name, meaning in COLUMNS.items())]
     metrics = [["metric", "meaning", "unit", "range", "better"]]
     for name in sorted({*METRICS, *measured}):
-        unknown = Meaning("", better=DIRECTIONS[measured.get(name)])
-        known = METRICS.get(name, unknown)
+        known = METRICS.get(name) or _of_ones_own(measured[name])
         metrics.append([name, known.text, known.unit, known.bounds, known.better])
     parts = ["# Data dictionary of metrics.csv and metrics.parquet", "One row a metric of a run."]
-    return "\n\n".join([*parts, markdown.grid(columns), markdown.grid(metrics) + "\n"]).encode()
+    return "\n\n".join([*parts, *(markdown.grid(lines, prose=True) for lines in (columns, metrics))]).encode() + b"\n"
+
+
+def _of_ones_own(row: dict[str, Any]) -> Meaning:
+    """What is known of the metric of a probe that is not slotbench's."""
+    return Meaning(f"of the probe {row['probe']}", better=DIRECTIONS[row["higher_is_better"]])
