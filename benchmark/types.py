@@ -129,6 +129,7 @@ class Frozen:
     `predicted[:, t, j]` are the slots of frame t + 1 + j, predicted from those up to frame t by a method that needs
     `context` frames for it; entries with t < context - 1, or beyond the clip's end, mean nothing. None: the method
     does not predict, or no probe of the suite asked.
+    The arrays are shared by all probes of a run, so they cannot be written to: work on a copy, or assign anew.
     `read(data, clips)` gives the frames of clips as `Split.read` does, inside or outside a compiled step.
     `decode` is the decoder that the method trained for itself, if it has one. `say` tells the user how far a probe
     that takes long has come.
@@ -145,6 +146,17 @@ class Frozen:
     read: Callable[[Data, Int[Array, " b"]], Batch] | None = None
     decode: Callable[[Float[Array, "b k d"]], Decoded] | None = None
     say: Callable[[str], None] = lambda text: None
+
+    def __post_init__(self) -> None:
+        for name in ("slots", "labels", "valid", "masks", "predicted"):
+            object.__setattr__(self, name, jax.tree.map(_read_only, getattr(self, name)))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """The same numbers; NumPy raises ValueError where they are assigned to."""
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True)

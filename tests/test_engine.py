@@ -26,7 +26,7 @@ from benchmark.registry import Registry, configuration, methods, probes
 from benchmark.runner import Runner
 from benchmark.suites import SUITES, paper_share
 from benchmark.training import Kernel, optimizer_step
-from benchmark.types import Metric, ProbeResult
+from benchmark.types import Frozen, Labels, Metric, ProbeResult, Slots
 from datasets.atari_shards import _aligned_frames
 
 
@@ -111,6 +111,14 @@ def test_the_later_of_two_settings_of_a_field_wins():
     assert wanted.training("tiny").steps == 8 and wanted.method("scn").num_slots is None
 
 
+def test_a_setting_for_all_leaves_a_name_what_it_stands_for():
+    texts = ["methods.*.encoder=slot_attention", "methods.*.diversity_weight=0.5", "datasets.*.game=boxing"]
+    wanted = Configuration("synthetic", "smoke", tuple(parse_overrides(texts)))
+    assert (wanted.method("setcon-fm").encoder, wanted.method("setcon").encoder) == ("fm_mlp", "slot_attention")
+    assert (wanted.method("scn-saliency").diversity_weight, wanted.method("scn").diversity_weight) == (0.0, 0.5)
+    assert wanted.dataset("pong").game == "pong"
+
+
 def test_the_paper_budget_is_the_papers_training():
     assert paper_share("atari", "pong", SUITES["atari"].budgets["paper"].training) == 1
     assert SUITES["atari"].budgets["paper"].training.frames == 100 * 100_000 * 2
@@ -179,6 +187,19 @@ def test_slots_that_are_not_finite_are_refused(run):
         Encoder(run.method, spec).freeze(model, splits.test, reader(spec))
 
 
+def test_slots_of_frames_that_do_not_count_need_not_be_finite(run, monkeypatch):
+    splits, spec, kind = on_device(run.dataset.load(None, print)), run.dataset.spec(), type(run.method)
+    encode = kind.encode
+    blind = lambda *of: Slots(encode(*of).slots.at[:, 0].set(jnp.nan))  # noqa: E731
+    monkeypatch.setattr(kind, "encode", blind)
+    model = run.method.build(spec, nnx.Rngs(0))
+    with pytest.raises(ValueError, match="not finite"):
+        Encoder(run.method, spec).freeze(model, splits.test, reader(spec))
+    splits.test.valid = np.arange(splits.test.valid.shape[1]) > np.zeros((len(splits.test.valid), 1))
+    frozen = Encoder(run.method, spec).freeze(model, splits.test, reader(spec))
+    assert np.isnan(frozen.slots[:, 0]).all() and np.isfinite(frozen.slots[frozen.valid]).all()
+
+
 def test_parameters_survive_saving_and_a_flipped_byte_is_seen(tmp_path, run):
     spec = run.dataset.spec()
     model = run.method.build(spec, nnx.Rngs(0))
@@ -227,6 +248,36 @@ def test_what_a_probe_gives_that_cannot_be_kept_takes_nothing_of_the_others_with
     assert record.reason.startswith("probe bad (worse failed too): ")
     kept = parameters.load_named(asked.arrays(tmp_path))
     assert [*kept] == ["good.few"] and kept["good.few"].tolist() == [0, 1, 2]
+
+
+def test_a_probe_cannot_change_what_the_others_are_given(tmp_path, run):
+    class Looks(probes.entry("linear")[0]):
+        def __call__(self, train, val, test, key):
+            return ProbeResult((Metric("sum", "all", float(np.abs(test.slots).sum())),))
+
+    class Writes(Looks):
+        def __call__(self, train, val, test, key):
+            test.slots[:] = 0
+            return super().__call__(train, val, test, key)
+
+    asked = replace(run, probes={"before": Looks(), "writes": Writes(), "after": Looks()})
+    (record,) = Runner(tmp_path, tmp_path, PlainProgress({}).lane()).execute([plan.Item(asked, "new")])
+    assert record.reason.startswith("probe writes: ValueError: assignment destination is read-only (")
+    before, after = (row["value"] for row in record.metrics)
+    assert before == after > 0
+
+
+@pytest.mark.parametrize("part", ["slots", "labels", "valid", "masks", "predicted"])
+def test_everything_that_is_frozen_is_read_only_and_what_it_was_made_of_is_not(run, part):
+    labels = Labels(np.zeros((1, 2, 3)), np.zeros((1, 2, 4, 4), int))
+    made_of = {"slots": np.zeros((1, 2, 3, 4)), "labels": labels, "valid": np.ones((1, 2), bool)}
+    made_of |= {"masks": np.zeros((1, 2, 3, 16)), "predicted": np.zeros((1, 2, 1, 3, 4))}
+    frozen = Frozen(**made_of, spec=run.dataset.spec())
+    for array in jax.tree.leaves(getattr(frozen, part)):
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = 1
+    for array in jax.tree.leaves(made_of[part]):
+        array[:] = 1
 
 
 @pytest.mark.parametrize("until", ["train", "probe"])
@@ -303,6 +354,21 @@ def _estimate(rows, items, cache):
 def test_a_damaged_timings_file_only_means_guessing(tmp_path, run, content):
     (tmp_path / "timings.json").write_text(content)
     assert estimate([plan.Item(run, "new")], tmp_path).measured == 0
+
+
+def test_what_does_not_train_is_not_estimated_to_train(tmp_path):
+    grid = plan.runs(Configuration("worlds", "quick", ()), ["random-cnn", "scn"], ["cubes"], 1)
+    untrained, trained = (estimate([plan.Item(run, "new")], tmp_path).total for run in grid)
+    assert untrained == OVERHEAD < trained / 2
+
+
+def test_the_oldest_timings_are_forgotten(tmp_path, run, monkeypatch):
+    monkeypatch.setattr("benchmark.estimate.REMEMBERED", 3)
+    timings = Timings(tmp_path)
+    for seconds in range(5):
+        fields = {"training": {"frames": 10}, "timing": {"train": 10.0 * seconds}, "provenance": {"threads": 1}}
+        timings.add(replace(blank(run), **fields), run)
+    assert [row["step"] for row in Timings(tmp_path).rows] == [2.0, 3.0, 4.0]
 
 
 def test_probing_again_takes_as_long_as_the_decoders_that_are_asked_learn(tmp_path):
