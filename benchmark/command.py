@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import plan, records, stopping, tuning
+from benchmark import parameters, plan, records, stopping, tuning
 from benchmark.configure import Configuration, Override, datasets_by_suite, parse_overrides, select
 from benchmark.describe import describe, listing
 from benchmark.engines import Engine
@@ -267,6 +267,15 @@ def read_records(out: Path) -> list[Record]:
     return found
 
 
+def say_damaged_arrays(found: Iterable[Record], out: Path) -> None:
+    """Name the files of arrays beside records that are not as the records say, as figures do without them."""
+    for record in found:
+        arrays, sha256 = (out / record.path).with_suffix(".npz"), record.notes.get("arrays_sha256")
+        if sha256 is not None and arrays.is_file() and not parameters.intact(arrays, sha256):
+            told = "damaged, so no figure shows it; the command that made it makes it again while parameters are kept"
+            print(f"left out: {arrays.relative_to(out)}: {told}", file=sys.stderr)
+
+
 def say_unregistered(found: Iterable[Record]) -> None:
     """What plug-ins say of a method is not in its records: name those that are not registered here."""
     strangers = {record.method for record in found} - {*methods} | {record.dataset for record in found} - {*datasets}
@@ -281,6 +290,7 @@ def report(out: Path, siunitx: bool = False) -> int:
     from benchmark.report.page.report import write_report
 
     found = read_records(out)
+    say_damaged_arrays(found, out)
     say_unregistered(found)
     context = report_context()
     try:

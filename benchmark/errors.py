@@ -21,11 +21,15 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} {name!r}; {hint}known: {', '.join(names)}")
 
 
+RAISED = (Exception, SystemExit)
+"""What code of a plug-in may raise: its `exit()` fails what it was asked for, and does not end the command."""
+
+
 class LostError(Exception):
     """Another process has taken the run over."""
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Why a run failed, in one line, with the place in a plug-in's file where that took part."""
     line = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     if _plugins_frames(error) and not isinstance(error, UserError):
@@ -33,7 +37,7 @@ def reason(error: Exception) -> str:
     return f"out of memory: {line}" if out_of_memory(error) else line
 
 
-def out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     """Of the machine or of the device."""
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
@@ -45,7 +49,7 @@ def answering(what: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:
+    except RAISED as error:
         raise UserError(f"{what}: {raised(error)}") from None
 
 

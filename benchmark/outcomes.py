@@ -50,7 +50,7 @@ def given_up(item: Item) -> Record:
     return _failed(standing_before(item), why, "no traceback: the process did not come back to Python")
 
 
-def failed(standing: Record, *errors: Exception, where: str = "") -> Record:
+def failed(standing: Record, *errors: BaseException, where: str = "") -> Record:
     """The record of a run that raised; what stands of it already, such as its training, stays.
 
     Its reason is that of the first error, after `where` it was raised: the probes, or nowhere for all else.

@@ -108,6 +108,10 @@ class Run:
         sha256 = record.notes.get("arrays_sha256")
         return sha256 is None or parameters.intact(self.arrays(out), sha256)
 
+    def arrays_damaged(self, out: Path, record: Record) -> bool:
+        """Are they there and not whole?"""
+        return self.arrays(out).is_file() and not self.arrays_intact(out, record)
+
     def arrays(self, out: Path) -> Path:
         """The file of arrays for figures beside its record."""
         return (out / self.path).with_suffix(".npz")
@@ -187,15 +191,16 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
     except records.DamagedRecordError as error:
         return Item(run, "damaged", f"{run.path}: {error}; it is set aside and the run done again")
     kept, changed = run.kept_parameters(out, cache, record), _changed_probes(run, record)
+    damaged = "its arrays for figures are damaged" if run.arrays_damaged(out, record) else ""
     if record.status == "failed" and (changed or retry_failed) and not (reprobe and kept):
         if not (retry_failed and kept):
             return Item(run, "retry" if retry_failed else "failed", record.reason or "", record)
-    elif not (changed or reprobe):  # what else has failed, such as a probe that is not asked now, is no matter
-        return Item(run, "done", record=record)
+    elif not (changed or reprobe or (damaged and kept)):
+        return Item(run, "done", record=record)  # a probe that is not asked now may have failed
     elif not kept:
         return Item(run, "new", "its parameters are not kept, so it is trained again to be probed", record)
     if reprobe or len(changed) in (0, len(run.probe_digests)) or not run.arrays_intact(out, record):
-        return Item(run, "reprobe", record=record)
+        return Item(run, "reprobe", damaged, record=record)
     return Item(run, "reprobe", f"only {', '.join(changed)}", record, changed)
 
 
@@ -206,9 +211,11 @@ def _check_window(run: Run) -> None:
         told = f"window gave {window!r} on {run.dataset_name}; expected an int of at least 1"
         raise UserError(f"{source(type(run.method))}: {told}")
     if run.method.trains and run.training.frames_per_step < window:
+        length = run.dataset.spec().clip_length
+        beyond = f", if it has sequences of so many (its clips have {length})" if window > length else ""
         raise UserError(
             f"training.frames_per_step is {run.training.frames_per_step}, but {run.method_name} on {run.dataset_name} "
-            f"learns from {window} frames at once; set at least {window}"
+            f"learns from {window} frames at once; set at least {window}{beyond}"
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmark.errors import UserError, place
+from benchmark.errors import RAISED, UserError, place
 from benchmark.registry import datasets, methods, probes
 
 __all__ = ["load_plugins"]
@@ -115,6 +115,6 @@ def _mistakes_named(told: str) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(f"{told}: {place(error)}: {error}") from None
-    except (Exception, SystemExit) as error:
+    except RAISED as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{told}: {place(error)}: {type(error).__name__}: {reason}") from None

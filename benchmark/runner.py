@@ -20,7 +20,7 @@ from benchmark.checkpoints import Checkpoints
 from benchmark.claims import Claim, Claims
 from benchmark.contracts import Dataset
 from benchmark.devices import mesh
-from benchmark.errors import LostError, UserError
+from benchmark.errors import RAISED, LostError, UserError
 from benchmark.freeze import reader
 from benchmark.machine import commit
 from benchmark.outcomes import blank, failed, given_up, standing_before, standing_record
@@ -58,14 +58,14 @@ class Bench:
 
     runner: Runner
     dataset: tuple[str, Dataset]
-    _loaded: Loaded | Exception | None = None
+    _loaded: Loaded | BaseException | None = None
     _program: tuple[str, Program] | None = None
 
     def loaded(self, run: Run) -> Loaded:
         """The run's data set. Raises, for each of its runs, what kept it from being loaded for the first."""
         if self._loaded is None:
             self._loaded = self.runner.load(run)
-        if isinstance(self._loaded, Exception):
+        if isinstance(self._loaded, BaseException):
             raise self._loaded
         return self._loaded
 
@@ -180,7 +180,7 @@ class Runner:
             return standing
         except LostError:
             raise
-        except Exception as error:
+        except RAISED as error:
             return failed(standing, error)
 
     def _bench_for(self, run: Run) -> Bench:
@@ -204,12 +204,12 @@ class Runner:
             raise LostError
         self.progress.step(done, loss)
 
-    def load(self, run: Run) -> Loaded | Exception:
+    def load(self, run: Run) -> Loaded | BaseException:
         """The run's data set, or why it cannot be had."""
         began = time.perf_counter()
         try:
             splits = on_device(checked.loaded(run.dataset, run.dataset.load(self.cache, self.progress.note)))
-        except Exception as error:
+        except RAISED as error:
             return error
         return Loaded(splits, reader(splits.spec), time.perf_counter() - began)
 
@@ -292,13 +292,13 @@ class Runner:
         for row in record.metrics:
             rows.setdefault(row["probe"], []).append(row)
         notes, asked, arrays = dict(record.notes), dict(record.probes), self._arrays_beside(run, record)
-        errors: dict[str, Exception] = {}
+        errors: dict[str, BaseException] = {}
         for name in names:
             self.progress.stage(f"probing, {name}")
             probe = run.probes[name]
             try:
                 answer = Answer.of(name, probe(*frozen, jax.random.fold_in(key, zlib.crc32(name.encode()))))
-            except Exception as error:
+            except RAISED as error:
                 errors[name] = error
                 asked.pop(name, None)
                 continue

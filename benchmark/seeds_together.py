@@ -15,7 +15,7 @@ from typing import Any
 from benchmark import stopping
 from benchmark.checkpoints import Checkpoints
 from benchmark.claims import Claim
-from benchmark.errors import LostError, reason
+from benchmark.errors import RAISED, LostError, reason
 from benchmark.plan import Item, Run
 from benchmark.program import Program, run_keys
 from benchmark.training import Fitted, OnStep
@@ -86,7 +86,7 @@ class Siblings:
             fitted = program.kernel.fit_together(models, data, steps, [key for _, key, _ in keys], on_step, places)
         except LostError:
             raise
-        except Exception as error:
+        except RAISED as error:
             company["together_failed"] = reason(error)
             note(f"{first.dataset_name}, {first.method_name}: seed by seed after all, as together: {reason(error)}")
         self._trained |= {run.path: (own, company) for run, own in zip(runs, fitted, strict=True)}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections import namedtuple
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -138,6 +139,8 @@ def test_a_step_has_a_whole_window_at_least(tmp_path, capsys):
     assert main([*asked, "training.frames_per_step=7"]) == 2
     told = "training.frames_per_step is 7, but slotwise on gridworld learns from 8 frames at once; set at least 8\n"
     assert capsys.readouterr().err == f"run_benchmark.py: {told}"
+    assert main([*asked, "training.frames_per_step=8", "--set", "methods.slotwise.clip=9"]) == 2
+    assert "set at least 9, if it has sequences of so many (its clips have 8)\n" in capsys.readouterr().err
 
 
 def test_list_names_everything(capsys):
@@ -286,6 +289,28 @@ def test_all_probes_are_asked_again_on_request_or_where_the_arrays_are_lost(copy
     assert asked == ["linear", "diagnostics"] * 2
 
 
+def test_damaged_arrays_are_named_and_made_again_while_parameters_are_kept(copy, capsys, monkeypatch, asked):
+    monkeypatch.setattr(training.Kernel, "fit", None)
+    arrays = next((copy / "runs/tiny/scn").glob("*/seed-0.npz"))
+    whole = arrays.read_bytes()
+    arrays.write_bytes(whole[:-1])
+    assert main(["--report-only", "--out", str(copy)]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"left out: {arrays.relative_to(copy)}: damaged")
+    assert command(copy, "--methods", "scn") == 0
+    shown = capsys.readouterr()
+    assert "its arrays for figures are damaged" in shown.out and "left out" not in shown.err
+    assert asked == ["linear", "diagnostics"] and arrays.read_bytes() == whole
+
+
+def test_damaged_arrays_alone_are_no_reason_to_train_again(copy, capsys):
+    next((copy / "runs/tiny/scn").glob("*/seed-0.npz")).write_bytes(b"x")
+    for path in (copy / "cache/parameters").rglob("*.npz"):
+        path.unlink()
+    assert command(copy, "--methods", "scn", "--dry-run") == 0
+    assert "1 done" in capsys.readouterr().out
+
+
 def test_reprobe_asks_again_though_nothing_changed(copy, capsys, monkeypatch):
     monkeypatch.setattr(training.Kernel, "fit", None)
     assert command(copy, "--methods", "scn", "--reprobe") == 0
@@ -316,6 +341,8 @@ class Faulty(methods.entry("scn")[0]):
     def loss(self, model, batch, key):
         if self.fault == "raises":
             raise RuntimeError("the slots fell over")
+        if self.fault == "exits":
+            sys.exit("the slots are gone")
         loss, logs = super().loss(model, batch, key)
         return loss * jnp.nan, logs
 
@@ -324,6 +351,14 @@ class Faulty(methods.entry("scn")[0]):
 def faulty(monkeypatch):
     monkeypatch.setitem(methods._entries, "a-raises", (Faulty, {}))
     monkeypatch.setitem(methods._entries, "b-diverges", (Faulty, {"fault": "diverges"}))
+
+
+def test_an_exit_in_a_method_ends_its_run_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setitem(methods._entries, "a-exits", (Faulty, {"fault": "exits"}))
+    assert command(tmp_path, "--methods", "a-exits,random-cnn") == 1
+    found = {record.method: record for record in records.read_all(tmp_path)[0]}
+    assert found["random-cnn"].status == "ok" and found["a-exits"].status == "failed"
+    assert found["a-exits"].reason.startswith(f"SystemExit: the slots are gone ({__file__}, line ")
 
 
 def test_a_failed_run_is_recorded_the_rest_goes_on_and_the_exit_code_is_1(tmp_path, capsys, faulty):

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from benchmark.errors import raised
+from benchmark.errors import RAISED, raised
 from benchmark.records import digest
 from benchmark.registry import configuration
 
@@ -49,7 +49,7 @@ def title(check: Check) -> str:
 def _answer(check: Check, subject: Any) -> str | None:
     try:
         return check(subject)
-    except Exception as error:
+    except RAISED as error:
         return raised(error)
 
 
