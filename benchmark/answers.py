@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmark import records
-from benchmark.checked import JSON
+from benchmark.checked import JSON, told
 from benchmark.types import Metric, ProbeResult
 
 __all__ = ["ARRAYS_LIMIT", "Answer"]
@@ -55,6 +55,8 @@ class Answer:
 def _row(probe: str, metric: Metric) -> dict[str, Any]:
     """A metric as a row of a record."""
     value = metric.value
-    if value is not None and not (isinstance(value, Real) and isfinite(value)):
+    if value is not None and not isinstance(value, Real):
+        raise ValueError(f"it gave {metric.metric} of {metric.target} = {told(value)}; expected a number")
+    if value is not None and not isfinite(value):
         raise ValueError(f"it gave {metric.metric} of {metric.target} = {value!r}; undefined must be None")
     return {"probe": probe, **asdict(metric), "value": None if value is None else float(value)}

@@ -10,14 +10,16 @@ from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from flax import nnx
 
 from benchmark.contracts import Dataset, Method, Splits
 from benchmark.errors import UserError
 from benchmark.records import digest
 from benchmark.registry import source
-from benchmark.types import Array, Batch, Float, Int, Key, Slots
+from benchmark.types import Array, Batch, DatasetSpec, Float, Int, Key, Slots
 
-__all__ = ["JSON", "are_splits", "encode", "loaded", "loss", "predict"]
+__all__ = ["JSON", "are_splits", "build", "encode", "loaded", "loss", "predict", "told"]
 
 JSON = "numbers, texts, booleans, None, lists and dicts"
 """What a record can hold."""
@@ -25,15 +27,20 @@ JSON = "numbers, texts, booleans, None, lists and dicts"
 
 def loaded(dataset: Dataset, given: Any) -> Splits:
     """What `load` gave. Raises ValueError unless it is Splits whose frames and labels have the shapes that their spec
-    says, with facts that a record can hold.
+    says, some of which count in every split, with facts that a record can hold.
     """
     splits, file = are_splits(dataset, given), source(type(dataset))
     try:
         digest(splits.facts)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{file}: facts hold what is no JSON value ({error}); expected {JSON}") from None
+    objects = len(splits.spec.objects)
+    if strange := [c.name for c in splits.spec.coordinates if not 0 <= c.object < objects]:
+        raise ValueError(f"{file}: {strange[0]} is of none of the {objects} objects; expected 0 to {objects - 1}")
     for name in ("train", "probe", "val", "test"):
         split = getattr(splits, name)
+        if not np.any(split.valid):
+            raise ValueError(f"{file}: {name} has no frame that counts; expected some that are `valid` in each split")
         batch = jax.eval_shape(split.read, split.data, jax.ShapeDtypeStruct((1,), "int32"))
         if batch.frames.ndim != 5 or batch.frames.shape[2:] != splits.spec.frame_shape:
             expected = f"[b t h w c] with (h, w, c) = {splits.spec.frame_shape} as its spec says"
@@ -49,7 +56,15 @@ def are_splits(dataset: Dataset, given: Any) -> Splits:
     """What `load` gave. Raises UserError unless it is Splits."""
     if not isinstance(given, Splits):
         file = source(type(dataset))
-        raise UserError(f"{file}: load gave {_told(given)}; expected benchmark.contracts.Splits(...)")
+        raise UserError(f"{file}: load gave {told(given)}; expected benchmark.contracts.Splits(...)")
+    return given
+
+
+def build(method: Method, spec: DatasetSpec, rngs: nnx.Rngs) -> nnx.Module:
+    """`method.build`. Raises ValueError unless it gives a module."""
+    given = method.build(spec, rngs)
+    if not isinstance(given, nnx.Module):
+        _refuse(method, "build", told(given), "an nnx.Module")
     return given
 
 
@@ -58,24 +73,26 @@ def loss(method: Method, model: Any, batch: Batch, key: Key) -> tuple[Float[Arra
     given = method.loss(model, batch, key)
     expected = "the scalar to minimise and a dict of its named parts, which may be empty"
     if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping)):
-        _refuse(method, "loss", _told(given), expected)
+        _refuse(method, "loss", told(given), expected)
     scalar, logs = given
-    if jnp.shape(scalar) != () or not jnp.issubdtype(jnp.result_type(scalar), jnp.floating):
-        _refuse(method, "loss", f"{_told(scalar)} to minimise", expected)
+    if not _is_number(scalar) or not jnp.issubdtype(jnp.result_type(scalar), jnp.floating):
+        _refuse(method, "loss", f"{told(scalar)} to minimise", expected)
     for name, value in logs.items():
-        if value is None or jnp.shape(value) != ():
-            _refuse(method, "loss", f"{_told(value)} as its part {name!r}", expected)
+        if not _is_number(value):
+            _refuse(method, "loss", f"{told(value)} as its part {name!r}", expected)
     return scalar, dict(logs)
 
 
 def encode(method: Method, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:
-    """`method.encode`. Raises ValueError unless it gives Slots of [b t k d], with masks of [b t k n] if any."""
+    """`method.encode`. Raises ValueError unless it gives Slots of [b t k d], floats, with masks of [b t k n] if any."""
     given = method.encode(model, frames)
     b, t = frames.shape[:2]
     if not isinstance(given, Slots):
-        _refuse(method, "encode", _told(given), "benchmark.types.Slots(slots)")
+        _refuse(method, "encode", told(given), "benchmark.types.Slots(slots)")
     if given.slots.ndim != 4 or given.slots.shape[:2] != (b, t):
         _refuse(method, "encode", f"slots of shape {given.slots.shape}", f"[b t k d] with b = {b}, t = {t}")
+    if not jnp.issubdtype(given.slots.dtype, jnp.floating):
+        _refuse(method, "encode", f"slots of {given.slots.dtype}", "float32")
     k = given.slots.shape[2]
     if given.masks is not None and (given.masks.ndim != 4 or given.masks.shape[:3] != (b, t, k)):
         expected = f"[b t k n] with b = {b}, t = {t}, k = {k}"
@@ -91,7 +108,7 @@ def predict(
     b, t, k, d = slots.shape
     if jnp.shape(given) != (b, t, steps, k, d):
         expected = f"[b t j k d] with b = {b}, t = {t}, j = {steps}, k = {k}, d = {d}"
-        _refuse(method, "predict", _told(given), expected)
+        _refuse(method, "predict", told(given), expected)
     return given
 
 
@@ -99,8 +116,12 @@ def _refuse(method: Method, part: str, given: str, expected: str) -> NoReturn:
     raise ValueError(f"{source(type(method))}: {part} gave {given}; expected {expected}")
 
 
-def _told(given: Any) -> str:
+def _is_number(given: Any) -> bool:
+    return isinstance(given, int | float | jax.Array | np.ndarray | np.number) and jnp.shape(given) == ()
+
+
+def told(given: Any) -> str:
     """What something is, in a few words."""
-    if isinstance(given, jax.Array | jax.core.Tracer):
+    if isinstance(given, jax.Array | jax.core.Tracer | np.ndarray):
         return f"an array of shape {given.shape}"
     return f"a {type(given).__name__} of {len(given)}" if isinstance(given, tuple) else f"a {type(given).__name__}"

@@ -60,7 +60,7 @@ class Joint(Method):
         return self.of.window(spec)
 
     def build(self, spec: DatasetSpec, rngs: nnx.Rngs) -> ModelWithDecoder:
-        model = self.of.build(spec, rngs)
+        model = checked.build(self.of, spec, rngs)
         frame = jax.ShapeDtypeStruct((1, 1, *spec.frame_shape), jnp.float32)
         slot_size = jax.eval_shape(lambda x: checked.encode(self.of, nnx.clone(model), x).slots, frame).shape[-1]
         return ModelWithDecoder(model, SpatialBroadcastDecoder(spec, slot_size, decoder_filters(spec), rngs))

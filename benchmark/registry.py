@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
+from types import NoneType
 from typing import Any, Generic, TypeVar
 
 from benchmark.contracts import Dataset, Method, Probe
 from benchmark.errors import UserError, answering, unknown
 from benchmark.machine import ROOT
+from benchmark.records import digest
 
 T = TypeVar("T")
 
@@ -62,14 +64,24 @@ class Registry(Generic[T]):
             return f"it lacks {', '.join(absent)}; benchmark/contracts.py says what each must do"
         if "__dataclass_params__" not in vars(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
             return "put @dataclass(frozen=True, kw_only=True) directly above the class, below every register(...)"
-        return _mistake_in_fields(cls, presets)
+        return _mistake_in_parts(cls, self.base) or _mistake_in_fields(cls, presets)
 
     def create(self, name: str, **overrides: Any) -> T:
-        """The configured object of that name. Raises UserError for an unknown name and for fields that it refuses."""
+        """The configured object of that name.
+
+        Raises UserError for an unknown name, for fields that it refuses and for values that no record can hold.
+        """
         cls, presets = self.entry(name)
         given = {**presets, **overrides}
         with answering(f"{self.kind} {name!r} with {given or 'its defaults'}"):
-            return cls(**given)
+            plugin = cls(**given)
+        for field, value in configuration(plugin).items():
+            try:
+                digest(value)
+            except (TypeError, ValueError):
+                expected = "a field holds numbers, texts, booleans, None or tuples of these"
+                raise UserError(f"{self.kind} {name!r} in {source(cls)}: {field} is {value!r}; {expected}") from None
+        return plugin
 
     def entry(self, name: str) -> tuple[type[T], dict[str, Any]]:
         """The class behind a name and the fields that the name presets. Raises UserError for an unknown name."""
@@ -89,13 +101,37 @@ def configuration(plugin: Any) -> dict[str, Any]:
     return {"version": type(plugin).version, **{f.name: getattr(plugin, f.name) for f in fields(plugin)}}
 
 
+def _mistake_in_parts(cls: type, base: type) -> str | None:
+    """A part of the contract that cannot be called as the contract says."""
+    for name, part in vars(base).items():
+        own = getattr(cls, name)
+        if not (inspect.isfunction(part) and inspect.isfunction(own)) or (name[0] == "_" and name != "__call__"):
+            continue
+        try:
+            inspect.signature(own).bind(*(asked := inspect.signature(part).parameters))
+        except TypeError:
+            return f"{name} takes {inspect.signature(own)}; it is called with ({', '.join(asked)})"
+    return None
+
+
 def _mistake_in_fields(cls: type, presets: Mapping[str, Any]) -> str | None:
     known = {f.name: f.default is not MISSING or f.default_factory is not MISSING for f in fields(cls)}
+    for name, value in _without_type(cls).items():
+        if name in known or not any(hasattr(base, name) for base in cls.__bases__):
+            right = f"{name}: {type(value).__name__} = {value!r}"
+            return f"{name} = {value!r} has no type, so that it is no field; write {right}, or ClassVar for a constant"
     if strange := sorted(presets.keys() - known.keys()):
         return f"register(...) sets {', '.join(strange)}, but its fields are {', '.join(known)}"
     if bare := [name for name, has_default in known.items() if not has_default and name not in presets]:
         return f"{', '.join(bare)} must have a default, so that the name alone says what is run"
     return None
+
+
+def _without_type(cls: type) -> dict[str, Any]:
+    """Plain values in the body of a class that no annotation stands beside, but for constants in capitals."""
+    plain, typed = (bool, int, float, str, tuple, NoneType), inspect.get_annotations(cls)
+    values = {name: value for name, value in vars(cls).items() if isinstance(value, plain) and name not in typed}
+    return {name: value for name, value in values.items() if not (name.startswith("_") or name.isupper())}
 
 
 def source(cls: type) -> str:

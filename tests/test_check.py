@@ -91,6 +91,16 @@ class Later(Sound):
         return Slots(super().encode(model, frames[:, ::-1]).slots)
 
 
+class Whole(Sound):
+    def encode(self, model, frames):
+        return Slots(super().encode(model, frames).slots.astype(int))
+
+
+class Unbuilt(Sound):
+    def build(self, spec, rngs):
+        Model(rngs)
+
+
 class Neighbours(Sound):
     def encode(self, model, frames):
         return super().encode(model, frames - frames.mean(0))
@@ -204,6 +214,8 @@ class Setting(Sound):
         (ThreeSlots, "encode gives finite slots in the declared number", "gave 3 slots a frame; expected 2"),
         (Flat, "encode is deterministic", "test_check.py: encode gave slots of shape (6, 6); expected [b t k d]"),
         (Bare, "encode is deterministic", "encode gave an array of shape (2, 3, 2, 3); expected benchmark.types.Slots"),
+        (Whole, "encode is deterministic", "test_check.py: encode gave slots of int32; expected float32"),
+        (Unbuilt, "encode is deterministic", "test_check.py: build gave a NoneType; expected an nnx.Module"),
         (LooseMasks, "masks sum to 1 over slots", "sum to 2 up to 2 over slots; expected 1"),
         (Stopped, "gradients reach the encoder", "no gradient reaches gain"),
         (Detached, "gradients reach the encoder", "no parameter that changes the slots gets a gradient"),
@@ -246,6 +258,8 @@ def test_a_method_that_keeps_the_shapes_is_let_through():
     with pytest.raises(ValueError, match="'part'"):
         parts = jnp.zeros(3)
         checked.loss(giving(lambda: (jnp.zeros(()), {"part": parts})), model, Batch(frames), jax.random.key(0))
+    with pytest.raises(ValueError, match="a str as its part 'part'"):
+        checked.loss(giving(lambda: (jnp.zeros(()), {"part": "text"})), model, Batch(frames), jax.random.key(0))
     with pytest.raises(ValueError, match="a NoneType as its part 'part'"):
         checked.loss(giving(lambda: (jnp.zeros(()), {"part": None})), model, Batch(frames), jax.random.key(0))
 
@@ -313,6 +327,22 @@ def part_of(split, first, length):
     )
 
 
+def standing(split):
+    """Its first coordinate is 7 throughout."""
+    labels = split.data["labels"]
+    still = labels._replace(coordinates=jnp.asarray(labels.coordinates).at[..., 0].set(7.0))
+    return ClipsInMemory(split.data["frames"], still, split.data["actions"], split.frame_range)
+
+
+@pytest.mark.parametrize("part", ["coordinates", "masks"])
+def test_labels_are_of_as_many_clips_and_frames_as_there_are(part):
+    data, labels = DATA.train.data, DATA.train.data["labels"]
+    for cut in (np.s_[:5], np.s_[:, :2]):
+        short = labels._replace(**{part: getattr(labels, part)[cut]})
+        with pytest.raises(ValueError, match=rf"labels.{part} has shape .*expected \[i t \.\.\.\] with i = 6, t = 3"):
+            ClipsInMemory(data["frames"], short)
+
+
 def test_a_sound_data_set_passes_all():
     assert dataset_wrong_with(DATA) == {}
 
@@ -341,6 +371,11 @@ def test_clips_with_entries_that_do_not_count_are_read_but_not_sampled():
             "train.read gave coordinates of (1, 3, 3); expected [b t p] with p = 4",
         ),
         (beside("frames", lambda frames: frames[..., :2, :]), "train.read gave frames of (1, 3, 4, 2, 3)"),
+        (
+            replace(DATA, spec=replace(DATA.spec, coordinates=(*DATA.spec.coordinates[:3], Coordinate("far", 2, "x")))),
+            "far is of none of the 2 objects; expected 0 to 1",
+        ),
+        (replace(DATA, val=part_of(DATA.val, 6, 3)), "val has no frame that counts; expected some that are `valid`"),
     ],
 )
 def test_what_load_gives_is_looked_at_before_anything_is_trained_on_it(given, message):
@@ -382,6 +417,11 @@ def test_a_data_set_without_coordinates_can_be_checked_and_resembled():
         (beside("actions", lambda a: a + 2), "clips have the shape", "expected int32 [3, 3] from 0 to 1"),
         (beside("labels", lambda a: None), "clips have the shape", "no labels"),
         (beside("labels", lambda a: a._replace(masks=a.masks + 1)), "clips have the shape", "labels.masks: values"),
+        (
+            replace(DATA, probe=standing(DATA.probe)),
+            "every coordinate changes",
+            "a_x is 7 in every frame of probe; expected one that changes",
+        ),
         (replace(DATA, test=DATA.train), "test is kept apart", "clip 0 of test is clip 0 of train"),
         (replace(DATA, probe=part_of(DATA.test, 1, 2)), "test is kept apart", "clip 1 of test is clip 0 of probe"),
         (replace(DATA, train=part_of(DATA.test, 2, 2)), "test is kept apart", "clip 2 of test is clip 0 of train"),
@@ -429,6 +469,8 @@ class Mean(Probe):
         if self.fault == "labels":
             value += float(test.labels.coordinates.mean())
         rows = [Metric("mean", "all", float("nan") if self.fault == "nan" else value)]
+        if self.fault == "vector":
+            object.__setattr__(rows[0], "value", np.zeros(300))
         rows += rows if self.fault == "twice" else []
         if self.fault == "hole" and test.masks is None:
             rows = []
@@ -448,6 +490,7 @@ class Mean(Probe):
         ("labels", "depends on labels where `valid` is False"),
         ("drawn", "asked twice with one key"),
         ("nan", "it gave mean of all = nan; undefined must be None"),
+        ("vector", "it gave mean of all = an array of shape (300,); expected a number"),
         ("twice", "it gave mean of all twice"),
         ("arrays", "at most 4000000 are kept"),
         ("objects", "its probe.large is no array of numbers"),
@@ -473,6 +516,15 @@ def test_the_command_says_what_holds_and_what_does_not(capsys, monkeypatch):
     assert wrong.strip() == "WRONG  masks sum to 1 over slots: the masks of encode sum to 2 up to 2 over slots; " + (
         "expected 1, and none below 0"
     )
+
+
+def test_one_cause_is_told_once(capsys, monkeypatch):
+    monkeypatch.setitem(methods._entries, "unbuilt", (Unbuilt, {}))
+    monkeypatch.setitem(datasets._entries, "dots", (Dots, {}))
+    assert main(["unbuilt", "--datasets", "dots"]) == 1
+    first, *others = [line for line in capsys.readouterr().out.splitlines() if "WRONG" in line]
+    assert "build gave a NoneType" in first and "the loss is a finite scalar with named parts: " in first
+    assert others and all(line.endswith(": as in 'the loss is a finite scalar with named parts'") for line in others)
 
 
 @pytest.mark.parametrize(

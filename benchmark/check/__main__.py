@@ -103,15 +103,17 @@ def _heading(name: str, registry: Registry) -> str:
 
 
 def _tell(heading: str, checks: tuple[Check, ...], subject: object) -> bool:
-    """Print a line a check; is anything wrong?"""
+    """Print a line a check, what is wrong in the words of the first one that says so; is anything wrong?"""
     print(heading)
-    found = False
+    said: dict[str, str] = {}
     for outcome in ask(checks, subject):
-        print(
-            f"  WRONG  {outcome.claim}: {outcome.wrong}" if outcome.wrong else f"  ok     {outcome.claim}", flush=True
-        )
-        found = found or outcome.wrong is not None
-    return found
+        if outcome.wrong is None:
+            print(f"  ok     {outcome.claim}", flush=True)
+            continue
+        first = said.setdefault(outcome.wrong, outcome.claim)
+        told = outcome.wrong if first == outcome.claim else f"as in {first!r}"
+        print(f"  WRONG  {outcome.claim}: {told}", flush=True)
+    return bool(said)
 
 
 if __name__ == "__main__":

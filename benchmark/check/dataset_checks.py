@@ -106,6 +106,15 @@ def a_run_takes_what_it_loads(source: Source) -> str | None:
     return None
 
 
+def every_coordinate_changes(source: Source) -> str | None:
+    """In the frames that probes are fitted on, as far as they count."""
+    probe, names = source.splits.probe, [c.name for c in source.spec.coordinates]
+    labels = jax.jit(lambda data, clips: probe.read(data, clips).labels)(probe.data, np.arange(len(probe.valid)))
+    known = np.asarray(labels.coordinates)[probe.valid]
+    still = [f"{name} is {known[0, i]:g}" for i, name in enumerate(names) if not np.ptp(known[:, i])]
+    return f"{', '.join(still)} in every frame of probe; expected one that changes, or none" if still else None
+
+
 def clips_have_the_shape_that_the_spec_says(source: Source) -> str | None:
     for name, clips in source.clips.items():
         valid = getattr(source.splits, name).valid
@@ -160,6 +169,7 @@ CHECKS: tuple[Check, ...] = (
     the_spec_fits_together,
     its_backbone_takes_its_frames,
     a_run_takes_what_it_loads,
+    every_coordinate_changes,
     clips_have_the_shape_that_the_spec_says,
     samples_have_the_shape_that_the_spec_says,
     samples_depend_on_the_key_alone,

@@ -73,7 +73,7 @@ class Trial:
 
     def build(self, key: Key) -> nnx.Module:
         """The method's model, initialised."""
-        return self.method.build(self.spec, nnx.Rngs(key))
+        return checked.build(self.method, self.spec, nnx.Rngs(key))
 
     @cached_property
     def models(self) -> tuple[Any, tuple[State, State]]:

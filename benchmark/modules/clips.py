@@ -48,7 +48,8 @@ class ClipsInMemory(Episodes):
     """Clips of frames, for a data set that has nothing better of its own.
 
     Frames stay one byte a value; inside the compiled step 0 to 255 become floats in `frame_range`. Labels and actions
-    lie beside them, [i t ...]. `valid` is as in `Episodes`. Raises ValueError for frames of another kind.
+    lie beside them, [i t ...]. `valid` is as in `Episodes`. Raises ValueError for frames of another kind, and for what
+    lies beside them of other clips than there are frames of.
     """
 
     def __init__(
@@ -62,6 +63,11 @@ class ClipsInMemory(Episodes):
         if frames.dtype != np.uint8 or frames.ndim != 5:
             given = f"{frames.dtype} of shape {frames.shape}"
             raise ValueError(f"frames are {given}; expected uint8 (0 to 255), [i t h w c]")
+        beside = {f"labels.{name}": array for name, array in labels._asdict().items()}
+        for name, array in {**beside, "actions": actions, "valid": valid}.items():
+            if array is not None and array.shape[:2] != frames.shape[:2]:  # JAX would read the last clip's again
+                expected = f"[i t ...] with i = {frames.shape[0]}, t = {frames.shape[1]}, as the frames beside it"
+                raise ValueError(f"{name} has shape {array.shape}; expected {expected}")
         super().__init__({"frames": frames, "actions": actions, "labels": labels}, partial(_batch, frame_range), valid)
         self.frame_range = frame_range
 
