@@ -15,7 +15,7 @@ from benchmark.report import latex, markdown
 from benchmark.report.agreement_tables import kendall, spearman
 from benchmark.report.published import published
 from benchmark.report.scores import Context
-from benchmark.report.statistics import holm
+from benchmark.report.statistics import holm, summarise
 from benchmark.report.table import Cell, Table, signed
 from benchmark.report.tables import build, everything, write
 
@@ -188,6 +188,16 @@ def test_a_column_of_the_headline_has_the_n_of_its_own_data_sets():
     assert not any(remarks["setcon"]) and "1 of 3" in remarks["slotwise"]
 
 
+def test_a_data_set_of_ones_own_is_not_averaged_with_the_suites():
+    runs = [game(name, "scn", 0, value) for name, value in (("pong", 0.5), ("boxing", 0.75), ("mine", 0.0))]
+    (found,) = everything(runs, CONTEXT)["headline-quick"]
+    groups = [column.group for column in found.columns]
+    assert groups == ["atari, mean of 2, n = 1"] * 3 + ["mine, n = 1"] * 3
+    assert [c.ours.mean for c in found.rows[0].cells] == [0.625] * 3 + [0.0] * 3
+    (alone,) = everything(runs[2:], CONTEXT)["headline-quick"]
+    assert {column.group for column in alone.columns} == {"mine, n = 1"}
+
+
 def test_a_headline_speaks_of_what_it_shows_only():
     runs = [game("pong", "scn", 0, 0.5), game("pong", "cswm", 0, 0.4)]
     (found,) = everything(runs, CONTEXT)["headline-quick"]
@@ -249,6 +259,8 @@ def test_aggregates_are_over_complete_seeds_with_intervals_and_a_warning():
     scn = cell(found["aggregates"], "scn", "IQM of R²")
     assert scn.ours.mean == pytest.approx(np.sort(values["scn"].ravel())[3:9].mean())
     assert scn.bounds[0] < scn.ours.mean < scn.bounds[1]
+    mean = cell(found["aggregates"], "scn", "mean R²")
+    assert mean.bounds == pytest.approx(summarise([*values["scn"].mean(1)]).interval())
     assert "Fewer than 5 seeds" in found["aggregates"].notes[0]
     assert "no seed of it has every data set (setcon)" in found["aggregates"].notes[1]
     assert "[" in markdown.render(found["aggregates"])
@@ -288,6 +300,12 @@ def test_our_own_values_agree_with_the_paper_if_they_are_the_papers():
     assert cell(found, "cswm: R², over games", "Spearman's rho").ours.mean == pytest.approx(1)
     assert cell(found, "R², over methods", "Kendall's tau").ours.mean == pytest.approx(1, abs=0.1)
     assert {"modularity, over methods", "compactness, over methods"} <= {r.title for r in found.rows}
+
+
+def test_methods_are_put_in_order_against_the_papers_means_over_the_games_shown():
+    """Over boxing and privateeye its methods come in another order than over all twenty games."""
+    records = [game(g, m, 0, value) for g in ("boxing", "privateeye") for m, value in PAPER[g].items()]
+    assert cell(tables(records)["agreement"], "R², over methods", "Kendall's tau").ours.mean == pytest.approx(1)
 
 
 def test_no_order_is_told_of_two_or_of_equals():

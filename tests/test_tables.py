@@ -272,6 +272,26 @@ def test_the_caption_says_how_the_numbers_were_made():
         assert part in caption
 
 
+def test_the_caption_marks_code_that_differs_from_its_commit():
+    changed = replace(record("pong", "scn", r2=0.1), provenance={"commit": "0123456789ab+"})
+    assert "code 0123456789ab+." in tables([changed])["table3-r2"].caption
+    both = tables([changed, record("pong", "scn", 1, r2=0.1)])["table3-r2"].caption
+    assert "code 0123456789ab and 0123456789ab+." in both
+
+
+def test_the_caption_does_not_speak_of_runs_that_gave_no_number():
+    other = {"training": {"steps": 999, "frames_per_step": 128}}
+    lost = replace(failed("pong", "cswm"), configuration=other, provenance={"commit": "fedcba987654"})
+    caption = tables([record("pong", "scn", r2=0.1), lost])["table3-r2"].caption
+    assert "400 steps" in caption and "999 steps" not in caption and "fedcba" not in caption
+
+
+def test_what_is_trained_on_other_data_than_the_papers_is_no_share_of_its_training():
+    trained = {"training": {"steps": 7, "frames_per_step": 128}}
+    mine = replace(record("mine", "scn", r2_ridge=0.1), configuration=trained)
+    assert "training 7 steps of 128 frames;" in tables([mine])["cross-r2-ridge"].caption
+
+
 @pytest.mark.parametrize(("steps", "share"), [(400, "0.51 %"), (78_125, "100 %"), (156_250, "200 %")])
 def test_the_share_of_the_papers_training_reads_as_a_number(steps, share):
     fields = {"training": {"steps": steps, "frames_per_step": 256}}
@@ -315,6 +335,14 @@ def test_csv_holds_unrounded_numbers_and_blanks(tmp_path):
     assert float(found["low95"]) == pytest.approx(0.5 - 12.7062 / 6, abs=1e-4)
     assert (found["n"], found["paper"]) == ("2", "0.73")
     assert (rows["pong", "cswm"]["mean"], rows["pong", "cswm"]["n"]) == ("", "0")
+
+
+def test_csv_tells_the_best_what_is_not_significantly_worse_and_what_collapsed_apart():
+    cells = Cell(best=True), Cell(alike=True), Cell(collapsed=True)
+    rows = tuple(Row(str(i), (cell,)) for i, cell in enumerate(cells))
+    lines = csv.DictReader(as_csv(Table("t", "", "row", (Column("a", 2),), rows, 1)).splitlines())
+    marks = [(line["best"], line["not_worse"], line["collapsed"]) for line in lines]
+    assert marks == [("1", "0", "0"), ("0", "1", "0"), ("0", "0", "1")]
 
 
 def test_numbers_print_without_minus_zero():

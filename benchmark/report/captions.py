@@ -79,7 +79,7 @@ def _seeds(seeds: tuple[int, ...], spread: bool) -> str:
 
 
 def _training(scores: Scores) -> str:
-    records = [record for record in scores.runs.values() if record.status == "ok"]
+    records = [record for record in scores.runs.values() if record.status == "ok" or record.metrics]
     settings = {"training": _distinct(_steps(record) for record in records)}
     settings |= {"data protocol": _distinct(_protocol(record) for record in records)}
     settings |= {"code": _distinct(commit_of(record) for record in records)}
@@ -99,7 +99,7 @@ def _steps(record: Record) -> str:
         return ""
     training = Training(steps=fields["steps"], frames_per_step=fields["frames_per_step"])
     told = f"{training.steps} steps of {training.frames_per_step} frames"
-    if record.suite not in SUITES:
+    if record.suite not in SUITES or record.dataset not in SUITES[record.suite].datasets:
         return told
     percent = 100 * paper_share(record.suite, record.dataset, training)
     return f"{told} ({percent:{'.0f' if percent > 99 else '.2g'}} % of the paper's)"

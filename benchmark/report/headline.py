@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from benchmark.report.captions import PLUMBING, caption, notes, sentences
 from benchmark.report.comparison import Measure, cells
 from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Row, Table
+from benchmark.suites import SUITES
 
 __all__ = ["tables"]
 
 
 @dataclass(frozen=True)
 class Main:
-    """A main metric of a suite, averaged over those of `datasets` (empty: all) where it is possible."""
+    """A main metric of a suite, of those of `datasets` (empty: any) where it is possible."""
 
     title: str
     decimals: int
@@ -49,7 +51,7 @@ MAIN: dict[str, tuple[Main, ...]] = {
 LEAD = "Every method by the main metrics of every suite, on test."
 ABOUT = {
     "atari": "Atari: slot accuracy (R² of ridge regression on standardised slots), compactness and modularity of its "
-    "weights, standardised too, all averaged over games.",
+    "weights, standardised too, averaged over the suite's games; any other data set has columns of its own.",
     "synthetic": "Synthetic videos: mean squared error on [-1, 1] and FG-ARI of a decoder trained on frozen slots, "
     "from the slots of a frame (s) and from those predicted one step ahead (p1).",
     "worlds": "Worlds: how often a prediction is the nearest to the true state of all.",
@@ -81,12 +83,13 @@ def _headline(sets: Sequence[Scores]) -> Table:
 
 
 def _columns(scores: Scores) -> list[Measure]:
-    """The main metrics of a suite that some data set of it can have."""
+    """The main metrics of the suite's own data sets, averaged, then of each other one that was run under it."""
+    own = SUITES[scores.suite].datasets
+    others = [(dataset,) for dataset in scores.datasets if dataset not in own]
     found = []
-    for main in MAIN[scores.suite]:
+    for datasets, main in product([own, *others], MAIN[scores.suite]):
         possible = scores.possible(main.metric, main.target, main.probe)
-        over = tuple(dataset for dataset in possible if not main.datasets or dataset in main.datasets)
-        if over:
+        if over := tuple(d for d in possible if d in datasets and d in (main.datasets or datasets)):
             what = f"{scores.suite}, mean of {len(over)}" if len(over) > 1 else over[0]
             means = [scores.mean(entrant, over, main.metric, main.target, main.probe) for entrant in scores.entrants()]
             seeds = max((mean.n for mean in means if mean), default=len(scores.seeds))
