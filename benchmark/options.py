@@ -32,7 +32,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--suite", default="atari", metavar="A,B", help="suites to run them on, or all (default: atari)")
     add("--datasets", metavar="A,B", help="data sets, instead of all of the suite's")
     add("--probes", metavar="A,B", help="probes, instead of the suite's")
-    add("--plugin", action="append", default=[], metavar="P", help="a file or module that registers what is yours")
+    add("--plugin", action="extend", nargs="+", default=[], metavar="P", help="files or modules with what is yours")
     add("--seeds", type=_positive, default=1, metavar="N", help="seeds 0 to N-1 of every run (default: 1)")
     add("--budget", default="quick", metavar="NAME", help="smoke, quick (default) or paper")
     add("--out", type=_folder, default=ROOT / "results" / "local", metavar="DIR", help="records and tables")

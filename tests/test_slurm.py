@@ -1,7 +1,9 @@
 """Jobs that outlive the command, tried with submitit's local executor."""
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import tiny_grid
@@ -9,8 +11,9 @@ from test_command import command
 from test_faults import wait_for
 
 from benchmark import command as commands
-from benchmark import records
+from benchmark import plan, records
 from benchmark.engines import slurm
+from benchmark.engines.process import Duty, told
 from benchmark.errors import UserError
 from benchmark.outcomes import blank
 
@@ -26,6 +29,20 @@ def test_jobs_do_the_runs_after_the_command_has_ended(tmp_path):
     assert process.returncode == 0 and "submitted: " in shown and "--dry-run shows what is done" in shown
     wait_for(lambda: len(list((tmp_path / "out/runs").rglob("seed-*.json"))) == 2)
     assert [record.status for record in records.read_all(tmp_path / "out")[0]] == ["ok", "ok"]
+
+
+def test_there_are_no_more_jobs_than_runs_and_each_is_told_all_of_them(tmp_path, monkeypatch):
+    sent = []
+    executor = SimpleNamespace(
+        batch=nullcontext, submit=lambda job: sent.append(job) or SimpleNamespace(job_id=str(len(sent)))
+    )
+    monkeypatch.setattr(slurm.Jobs, "_executor", lambda self, folder: executor)
+    monkeypatch.setenv("PYTHONPATH", "")
+    items = [plan.Item(run, "new") for run in tiny_grid.runs("random-cnn", "scn")]
+    done = replace(items[0], state="done")
+    submitted = slurm.Jobs(tmp_path / "options.yaml", 16, "slurm", {}).submit([*items, done], Duty((), ""), tmp_path)
+    assert submitted == [str(n + 1) for n in range(len(items))]
+    assert [sorted(job.runs) for job in sent] == [sorted(told(items))] * len(items)
 
 
 def test_once_the_rates_are_tuned_jobs_are_told_the_runs_that_their_workers_know(tmp_path, monkeypatch):
@@ -59,6 +76,9 @@ def test_once_the_rates_are_tuned_jobs_are_told_the_runs_that_their_workers_know
         ("- a\n- b", "one option a line"),
         ("jobs: many", "jobs is 'many'"),
         ("jobs: 0", "jobs is 0"),
+        ("cluster: mars", "options.yaml': cluster is 'mars'; it must be slurm or local"),
+        ("timeout_min: -5", "options.yaml': timeout_min is -5; it must be a number above 0"),
+        ("mem_gb: plenty", "mem_gb is 'plenty'; it must be a number above 0"),
         ("a: [", "is not plain YAML"),
         ("!!python/object/apply:os.system ['touch /tmp/never']", "is not plain YAML"),
         ("\udcff", "cannot be read|is not plain YAML"),
@@ -77,7 +97,7 @@ def test_options_that_submitit_does_not_know_are_mistakes(tmp_path, capsys):
         path.write_text(text)
         assert command(tmp_path, "--methods", "random-cnn", "--slurm", str(path)) == 2
         shown = capsys.readouterr().err
-        assert "--slurm" in shown and shown.count("\n") == 1
+        assert f"--slurm {str(path)!r}" in shown and shown.count("\n") == 1
     path.write_text("jobs: 1")
     if shutil.which("srun") is None:
         assert command(tmp_path, "--methods", "random-cnn", "--slurm", str(path)) == 2

@@ -55,6 +55,8 @@ class Cluster:
             self._client = Client(address, timeout=CONNECT, set_as_default=False)
         except (OSError, ValueError) as error:  # a timeout is an OSError
             reason = str(error).partition("\n")[0]
+            if not ("://" in self.address or Path(self.address).exists()):
+                reason += ", and there is no file of that name"
             remedy = "name its address, such as tcp://host:8786, or the file that it writes"
             raise UserError(
                 f"--scheduler {self.address!r}: no Dask scheduler answers there ({reason}); {remedy}"

@@ -22,6 +22,10 @@ from benchmark.plan import Item
 JOBS = 16
 """Jobs of an array where the options do not say `jobs`."""
 
+CLUSTERS = ("slurm", "local")
+AMOUNTS = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "tasks_per_node")
+"""Options of submitit that must be above 0; a job with less is submitted and never heard of."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -51,6 +55,7 @@ class Job:
 class Jobs:
     """Options of `--slurm`: `jobs` and `cluster` (slurm, or local for a try), all others submitit's own."""
 
+    file: Path
     jobs: int
     cluster: str
     parameters: dict[str, Any]
@@ -74,8 +79,11 @@ class Jobs:
             executor = submitit.AutoExecutor(folder=folder, cluster=self.cluster)
             executor.update_parameters(**self.parameters)
         except (RuntimeError, ValueError, NameError, TypeError, AssertionError) as error:
-            remedy = "; cluster: local in the options tries it on this machine" if "srun" in str(error) else ""
-            raise UserError(f"--slurm: {str(error).strip().partition(chr(10))[0]}{remedy}") from None
+            remedy = "other options are such as timeout_min, mem_gb, cpus_per_task, gpus_per_node, slurm_partition"
+            if "srun" in str(error):
+                remedy = "cluster: local in the options tries it on this machine"
+            reason = str(error).strip().partition("\n")[0]
+            raise UserError(f"--slurm {str(self.file)!r}: {reason}; {remedy}") from None
         return executor
 
 
@@ -96,4 +104,10 @@ def read_options(path: Path) -> Jobs:
     jobs = found.pop("jobs", JOBS)
     if type(jobs) is not int or jobs < 1:
         raise UserError(f"--slurm {str(path)!r}: jobs is {jobs!r}; it must be a whole number of at least 1")
-    return Jobs(jobs, str(found.pop("cluster", "slurm")), found)
+    cluster = found.pop("cluster", CLUSTERS[0])
+    if cluster not in CLUSTERS:
+        raise UserError(f"--slurm {str(path)!r}: cluster is {cluster!r}; it must be {' or '.join(CLUSTERS)}")
+    for name in AMOUNTS:
+        if name in found and not (isinstance(found[name], int | float) and found[name] > 0):
+            raise UserError(f"--slurm {str(path)!r}: {name} is {found[name]!r}; it must be a number above 0")
+    return Jobs(path, jobs, cluster, found)

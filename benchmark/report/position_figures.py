@@ -41,8 +41,9 @@ def _beside_each_other(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     marks: dict[str, Any] = {"mfc": "none", "color": "0.3", "ls": "none"}
     handles = {"where the object is": Line2D([], [], marker="o", **marks)}
     handles["where the slots put it"] = Line2D([], [], marker="x", **marks)
-    handles["only its column or row is known"] = Line2D([], [], color="0.3", ls="--")
-    legend(figure, handles, 3 if columns > 2 else 1)
+    if any((np.isnan(arrays["linear.true"]).sum(-1) == 1).any() for arrays in found.values()):
+        handles["only its column or row is known"] = Line2D([], [], color="0.3", ls="--")
+    legend(figure, handles, len(handles) if columns > 2 else 1)
     return figure
 
 
