@@ -75,8 +75,8 @@ class Logged:
 
     def run_started(self, run: Run) -> None:
         self.display.run_started(run)
+        self._end()  # of a run that was lost to another process
         with self._forgiven():
-            self._close()  # of a run that was lost to another process
             self._send, self._close = self._open(self.out, run)
 
     def step(self, done: int, loss: float) -> None:
@@ -93,6 +93,10 @@ class Logged:
         with self._forgiven():
             if self._send:
                 self._send(_metrics(record), record.training.get("steps", 0))
+        self._end()
+
+    def _end(self) -> None:
+        with self._forgiven():
             self._close()
         self._send, self._close = None, lambda: None
 

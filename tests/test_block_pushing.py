@@ -10,7 +10,7 @@ import pytest
 from benchmark.errors import UserError
 from benchmark.registry import datasets
 from datasets import sprites
-from datasets.block_pushing import DIRECTIONS, OBJECTS, BlockPushing, push, unseen
+from datasets.block_pushing import DIRECTIONS, OBJECTS, SPLITS, BlockPushing, push, unseen
 
 GRID = sprites.GRID
 SIZES = {"train_size": 30, "train_steps": 20, "probe_size": 20, "val_size": 4, "test_size": 10}
@@ -104,6 +104,15 @@ def test_flat_figures_stand_in_their_cells_and_have_distinct_outlines():
     assert len(outlines) == 5
 
 
+def test_flat_figures_are_seen_where_the_pixels_of_their_coordinates_say():
+    found = datasets.create("shapes", **SIZES).load(Path(), print)
+    labels = jax.tree.map(np.asarray, found.val.read(found.val.data, jnp.arange(4)).labels)
+    for i, t, j in np.ndindex(4, 12, OBJECTS):
+        seen = [(line.min() + line.max()) / 2 for line in np.nonzero(labels.masks[i, t] == j + 1)[::-1]]
+        own = zip(found.spec.coordinates[2 * j :][:2], labels.coordinates[i, t, 2 * j :][:2], strict=True)
+        assert seen == [scale * value + offset for (scale, offset), value in ((c.pixel, v) for c, v in own)]
+
+
 def test_a_nearer_block_hides_what_is_behind_it_and_no_block_leaves_the_frame():
     world = sprites.blocks(2, 0)
     sizes = (world.sheet > 0).sum((-1, -2))
@@ -165,6 +174,19 @@ def test_no_test_frame_that_counts_is_in_any_other_split():
     assert not test & (train | probe | val) and not val & (train | probe)
     seen = splits.facts["seen_test_frames"]
     assert 20 < seen < 150 and splits.facts["n_test"] + seen == 200 * 12
+
+
+def test_another_seed_of_the_data_set_gives_other_episodes_and_hues():
+    first, again, other = (BlockPushing(view="angle", seed=seed, **SIZES) for seed in (3, 3, 4))
+    for split in SPLITS:
+        for one, same, another in zip(*(world.episodes(split) for world in (first, again, other)), strict=True):
+            assert np.array_equal(one, same) and not np.array_equal(one, another)
+    frames = [
+        np.asarray(splits.val.read(splits.val.data, jnp.arange(1)).frames)
+        for splits in (world.load(Path(), print) for world in (first, other))
+    ]
+    one, another = ({tuple(colour) for colour in seen.reshape(-1, 3)} for seen in frames)
+    assert one & another == {(0, 0, 0)}, "but for the background"
 
 
 def test_by_default_the_sizes_are_the_papers():

@@ -97,6 +97,12 @@ def test_a_part_of_a_metric_and_what_is_neither_good_nor_bad_are_left_out():
     assert found == [("r2", "all", "linear"), ("mse", "p1", "decoder")]
 
 
+def test_what_is_told_for_all_on_val_only_leaves_the_targets_on_test_their_lines():
+    rows = [row("my", "m", "all", 0.5) | {"split": "val"}, row("my", "m", "s", 0.25)]
+    (found,) = changes(*[[record("pong", "scn", 0, rows)]] * 2, Context())
+    assert found.what == ("m", "s", "my") and found.before.mean == 0.25
+
+
 def test_runs_of_one_folder_only_are_named():
     text = as_markdown([*runs(np.ones((3, 1))), failed("boxing", "scn")], runs(np.ones((1, 1))), Context())
     assert "Only in A: synthetic, quick, pong, scn, seed 1, 2." in text

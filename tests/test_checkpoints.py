@@ -17,7 +17,7 @@ import pytest
 from flax import nnx
 
 from benchmark import checkpoints, stopping
-from benchmark.checkpoints import Checkpoints
+from benchmark.checkpoints import Checkpoints, offer
 from benchmark.training import Kernel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,6 +126,17 @@ def test_sigterm_saves_a_checkpoint_after_the_step_and_the_run_goes_on_with_the_
 def test_short_runs_leave_no_checkpoint(tmp_path):
     fit(Checkpoints(tmp_path / "c", every=3600))
     assert not (tmp_path / "c").exists()
+
+
+def test_a_checkpoint_is_saved_once_the_last_one_is_old_enough(tmp_path, monkeypatch):
+    now, saved = [0.0], []
+    monkeypatch.setattr("benchmark.checkpoints.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(Checkpoints, "_save", lambda self, step, state, losses: saved.append(step))
+    own = Checkpoints(tmp_path, every=60, _saved=0.0)
+    for step in range(1, 11):
+        now[0] = 25.0 * step
+        offer([own], step, lambda: [None], np.zeros((1, 10)))
+    assert saved == [3, 6, 9]
 
 
 SCRIPT = """

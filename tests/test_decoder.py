@@ -126,6 +126,13 @@ def test_pixels_train_encoder_transition_and_decoder(trained):
     assert all(bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(gradients))
 
 
+def test_a_decoder_has_the_filters_that_were_asked_for():
+    for asked, expected in ((None, 16), (6, 6)):
+        method = methods.create("reconstruction", filters=asked)
+        decoder = nnx.eval_shape(lambda method=method: method.build(SPEC, nnx.Rngs(0))).decoder
+        assert [layer.out_features for layer in decoder.convolutions] == [*[expected] * 4, 4]
+
+
 def test_frames_too_large_to_paint_are_halved_until_they_are_not():
     atari = replace(SPEC, frame_shape=(210, 160, 3))
     assert [reduction(atari, pixels) for pixels in (210 * 160, 64 * 64, 53 * 40, 53 * 40 - 1)] == [1, 4, 4, 8]

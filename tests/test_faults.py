@@ -122,6 +122,13 @@ binds = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="process
 
 
 @binds
+def test_each_worker_has_as_many_cores_of_its_own(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 4, 5, 6, 7, 9, 11, 12})
+    assert [share_of_cores(index, 3) for index in range(3)] == [[3, 4], [5, 6], [7, 9]]
+    assert [share_of_cores(index, 9) for index in range(9)] == [[3], [4], [5], [6], [7], [9], [11], [12], [3]]
+
+
+@binds
 def test_a_grid_killed_three_times_ends_with_the_tables_of_an_undisturbed_one(tmp_path):
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     kills = ["a worker", "all", "SIGTERM"]

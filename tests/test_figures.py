@@ -162,6 +162,12 @@ def test_learning_curves_have_a_line_a_seed_and_name_the_runs_that_failed():
     assert panel.get_yscale() == "log"
 
 
+def test_the_lowest_of_the_learning_curves_names_the_axis_of_all():
+    runs = [record(dataset, "setcon", curve=CURVE) for dataset in ("bouncing_balls", "gridworld")]
+    panels = drawn(line_figures.learning_curves, runs)["learning-curves"].axes
+    assert [panel.get_xlabel() for panel in panels] == ["", "training steps"]
+
+
 def test_a_loss_below_zero_is_drawn_on_a_linear_axis():
     figure = drawn(line_figures.learning_curves, [record("pong", "scn", curve=[[1, 0.5], [2, -0.5]])])
     assert figure["learning-curves"].axes[0].get_yscale() == "linear"
@@ -290,6 +296,13 @@ def test_accuracy_has_bars_points_and_the_papers_values():
     assert [text.get_text() for text in panel.texts] == ["-4.00"]
 
 
+def test_the_papers_value_does_not_stand_at_a_variants_bar():
+    runs = [record("pong", "scn", rows=[row("linear", "r2", "all", 0.5)])]
+    (found,) = Scores.of(runs, Context(variant=lambda run: "tau=0.5"))
+    (panel,) = dict(scn_figures.accuracy(found, lambda run: {}))["table3-r2"].axes
+    assert len(panel.patches) == 1 and "D" not in {line.get_marker() for line in panel.get_lines()}
+
+
 def test_a_group_of_bars_has_room_for_the_methods_that_ran_and_a_repeated_colour_is_hatched():
     names = ("cswm", "scn", "setcon", "setcon-fm", "slotcontrast", "slotwise", "slotwise-fm", "slotwise-matched")
     many = [record("boxing", name, rows=[row("linear", "r2", "all", 0.5)]) for name in names]
@@ -309,6 +322,7 @@ def test_importance_has_a_matrix_a_method():
     figure = drawn(scn_figures.importance, runs, {"linear.importance_std": shares})["importance"]
     panel = figure.axes[0]
     assert [image.get_array().tolist() for image in panel.images] == [shares.tolist()] * 2
+    assert [image.get_clim() for image in panel.images] == [(0, 1)] * 2, "one colour is one share in all of them"
     assert [label.get_text() for label in panel.get_yticklabels()] == ["player", "ball"]
     assert [label.get_text() for label in panel.get_xticklabels()] == ["cswm", "scn", "supervised"]
 
@@ -337,6 +351,11 @@ def test_the_heat_map_has_the_means_and_nothing_where_nothing_is_known():
     panel = drawn(aggregate_figures.heat_map, runs)["heat-map-r2-ridge"].axes[0]
     assert [text.get_text() for text in panel.texts] == ["0.30", "0.40", "0.60"]
     assert [label.get_text() for label in panel.get_yticklabels()] == ["boxing", "pong"]
+
+
+def test_a_number_in_the_heat_map_is_white_on_a_dark_colour_and_black_on_a_bright_one():
+    panel = drawn(aggregate_figures.heat_map, ridge({"scn": np.array([[0.1, 0.9]])}))["heat-map-r2-ridge"].axes[0]
+    assert {text.get_text(): text.get_color() for text in panel.texts} == {"0.10": "white", "0.90": "black"}
 
 
 def test_one_method_has_no_profile_and_no_values_no_heat_map():

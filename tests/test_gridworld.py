@@ -95,6 +95,15 @@ def test_whoever_is_in_front_stays_in_front_throughout_a_sequence(batch):
         assert not any((j, i) in behind for i, j in behind)
 
 
+def test_every_object_is_in_front_of_every_other_in_some_sequence(batch):
+    pairs = set()
+    for masks, path in zip(batch.labels.masks, steps_of(batch.labels.coordinates), strict=True):
+        for t, j in np.ndindex(path.shape[:2]):
+            x, y = path[t, j]
+            pairs.add((int(masks[t, y, x]) - 1, j))
+    assert pairs == {(i, j) for i in range(3) for j in range(3)}
+
+
 def pixels_of(batch) -> np.ndarray:
     """How many show each object: [b t o], 1 or, behind another, 0."""
     return np.stack([(batch.labels.masks == j).sum((-2, -1)) for j in (1, 2, 3)], -1)

@@ -348,6 +348,11 @@ def test_another_seed_of_the_floor_draws_other_weights():
     assert one == again != other
 
 
+def test_the_floor_is_the_mean_of_as_many_draws_as_were_asked_for():
+    one, many = (values(measure(*toy(), floor_draws=draws))["compactness_floor", "all"] for draws in (1, 50))
+    assert many == random_floor([0, 0, 1, 1], 2, 2, draws=50, seed=0)[0] != one
+
+
 def test_a_floor_needs_a_draw():
     with pytest.raises(UserError, match="floor_draws"):
         Linear(floor_draws=0)

@@ -1,6 +1,7 @@
 """Losses sent to TensorBoard and W&B: what is sent, to stand-ins of the packages, and what happens without them."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from unittest.mock import create_autospec
@@ -101,6 +102,15 @@ def test_losses_and_metrics_are_sent_and_the_display_still_told(name, title, sen
     assert isinstance(told, Progress)
 
 
+def test_what_is_measured_on_val_or_undefined_is_not_sent(sent, tmp_path):
+    (row,) = DONE.metrics[:1]
+    others = [{**row, "split": "val", "value": 9.0}, {**row, "metric": "r2_ridge", "value": None}]
+    told = Logged(create_autospec(Progress, instance=True), tmp_path, opener("wandb"))
+    told.run_started(RUN)
+    told.run_finished(replace(DONE, metrics=[row, *others]))
+    assert [name for name, *_ in sent[1:-1]] == ["linear/r2/all"] and sent[1][1] == row["value"]
+
+
 @pytest.mark.parametrize("at", ["open", "send", "close"])
 def test_trouble_with_a_log_is_said_once_and_costs_no_run(at, tmp_path):
     def fail_at(*places):
@@ -126,6 +136,23 @@ def test_the_log_of_a_run_that_was_lost_is_ended_when_the_next_begins(sent, tmp_
     told.run_started(RUN)
     told.run_started(RUN)
     assert sent == ["pong, scn, seed 0", "closed", "pong, scn, seed 0"]
+
+
+def test_trouble_with_the_log_of_a_lost_run_leaves_the_next_its_own(tmp_path):
+    opened, sent = [], []
+
+    def close():
+        raise OSError("the server was away")
+
+    told = Logged(
+        create_autospec(Progress, instance=True),
+        tmp_path,
+        lambda out, run: opened.append(run) or (lambda numbers, step: sent.append(numbers), close),
+    )
+    told.run_started(RUN)
+    told.run_started(RUN)
+    told.step(1, 3.0)
+    assert opened == [RUN, RUN] and sent == [{"loss": 3.0}]
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb"])

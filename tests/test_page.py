@@ -17,7 +17,10 @@ from benchmark.records import Record
 from benchmark.report.page.elements import Markup, element, join
 from benchmark.report.page.report import write_report
 from benchmark.report.page.run_data import run_data
+from benchmark.report.page.table_view import render
 from benchmark.report.scores import Context
+from benchmark.report.statistics import Summary
+from benchmark.report.table import Cell, Column, Row, Table
 
 CONTEXT = Context(floors=frozenset({"random-cnn"}), ceilings=frozenset({"supervised"}))
 HOSTILE = "<img src=x onerror=alert(1)>\"'&amp;</script>"
@@ -131,6 +134,14 @@ def test_a_run_has_its_configuration_curve_versions_and_traceback(tmp_path):
     assert data["shared"][scn["provenance"]]["commit"] == "0123456789abcdef"
     kind, value = scn["metrics"][0]
     assert (data["metrics"][kind], value) == (["linear", "r2", "all", "test"], 0.5)
+
+
+def test_a_number_is_sorted_by_its_exact_value_and_an_interval_stands_instead_of_the_error():
+    bounded, plain = Cell(Summary(1 / 3, 0.1, 3), bounds=(0.25, 0.5)), Cell(Summary(2 / 3, 0.1, 3))
+    columns = Column("a", 2), Column("b", 2)
+    text = render(Table("t", "Lead.", "method", columns, (Row("x", (bounded, plain)),), 3), {})
+    cells = re.findall(r'<td data-value="(.*?)">(.*?)</td>', text)
+    assert cells == [("0.333333333", "0.33<small> [0.25, 0.50]</small>"), ("0.666666667", "0.67<small> ± 0.10</small>")]
 
 
 def test_what_runs_share_is_said_once_and_each_has_its_curve():

@@ -41,6 +41,14 @@ def test_a_damaged_record_is_named_and_does_not_hide_the_others(tmp_path, damage
     assert damaged[0][0] == path and reason in damaged[0][1]
 
 
+def test_a_second_damaged_record_is_set_aside_beside_the_first(tmp_path):
+    for content in ("one", "two", "three"):
+        (tmp_path / "seed-0.json").write_text(content)
+        records.set_aside(tmp_path / "seed-0.json")
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert found == {f"seed-0.json.damaged-{n}": text for n, text in enumerate(("one", "two", "three"), start=1)}
+
+
 def test_a_record_with_fields_of_another_time_is_damaged_not_a_crash(tmp_path):
     path = records.write(tmp_path, RECORD)
     body = {k: v for k, v in json.loads(path.read_text()).items() if k not in ("schema", "checksum")} | {"colour": 1}

@@ -128,6 +128,15 @@ def test_supervised_regresses_standardised_coordinates_of_object_j_from_slot_j(f
     assert float(loss) == pytest.approx(np.mean(terms), rel=1e-4)
 
 
+@pytest.mark.parametrize("name", ["scn", "cswm", "random-cnn", "supervised"])
+def test_there_are_as_many_slots_as_were_asked_for(name, frames):
+    for asked, expected in ((None, SPEC.num_slots), (5, 5)):
+        method = methods.create(name, num_slots=asked)
+        model = nnx.eval_shape(lambda method=method: method.build(SPEC, nnx.Rngs(0)))
+        slots = jax.eval_shape(lambda model, x, method=method: method.encode(model, x).slots, model, frames)
+        assert slots.shape[2] == expected
+
+
 def test_supervised_needs_a_slot_for_every_object():
     assert "2 objects" in methods.create("supervised", num_slots=1).supports(SPEC)
     assert methods.create("supervised").supports(SPEC) is None

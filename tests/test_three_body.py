@@ -121,6 +121,16 @@ def test_no_sequence_and_no_observation_is_in_two_splits(splits):
     assert splits.probe is splits.train
 
 
+def test_another_seed_of_the_data_set_gives_other_sequences_and_hues(splits, batch):
+    other = ThreeBody(seed=1, train_size=60, val_size=4, test_size=6).load(Path(), print)
+    assert not {row.tobytes() for row in np.asarray(splits.train.data)} & {
+        row.tobytes() for row in np.asarray(other.train.data)
+    }
+    frames = np.asarray(other.train.read(other.train.data, jnp.arange(2)).frames)
+    one, another = ({tuple(colour) for colour in seen[..., :3].reshape(-1, 3)} for seen in (batch.frames[:2], frames))
+    assert one & another == {(0, 0, 0)}, "but for the background"
+
+
 def test_by_default_5000_sequences_are_trained_on_and_1000_evaluated():
     default = ThreeBody()
     assert (default.train_size, default.val_size + default.test_size) == (5000, 1000)

@@ -62,9 +62,10 @@ def changes(before: Sequence[Record], after: Sequence[Record], context: Context)
 def _directions(scores: Scores, entrant: Entrant) -> dict[What, bool]:
     """The metrics of a method, and whether more of each is better."""
     rows = [row for (other, _, _), run in scores.runs.items() if other == entrant for row in run.metrics]
-    whole = {(row["probe"], row["metric"]) for row in rows if row["target"] == "all"}
-    told = [row for row in rows if row["higher_is_better"] is not None and row["split"] == "test"]
-    told = [row for row in told if row["target"] == "all" or (row["probe"], row["metric"]) not in whole]
+    tested = [row for row in rows if row["split"] == "test"]
+    whole = {(row["probe"], row["metric"]) for row in tested if row["target"] == "all"}
+    told = [row for row in tested if row["target"] == "all" or (row["probe"], row["metric"]) not in whole]
+    told = [row for row in told if row["higher_is_better"] is not None]
     return {(row["metric"], row["target"], row["probe"]): row["higher_is_better"] for row in told}
 
 
