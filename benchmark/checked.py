@@ -35,8 +35,10 @@ def loaded(dataset: Dataset, given: Any) -> Splits:
     except (TypeError, ValueError) as error:
         raise ValueError(f"{file}: facts hold what is no JSON value ({error}); expected {JSON}") from None
     objects = len(splits.spec.objects)
-    if strange := [c.name for c in splits.spec.coordinates if not 0 <= c.object < objects]:
-        raise ValueError(f"{file}: {strange[0]} is of none of the {objects} objects; expected 0 to {objects - 1}")
+    for known in splits.spec.coordinates:
+        if known.object not in range(objects):
+            told = f"{known.name} is of object {known.object!r}; expected one of 0 to {objects - 1}"
+            raise ValueError(f"{file}: {told}, as its spec lists {objects}")
     for name in ("train", "probe", "val", "test"):
         split = getattr(splits, name)
         if not np.any(split.valid):
@@ -68,7 +70,7 @@ def build(method: Method, spec: DatasetSpec, rngs: nnx.Rngs) -> nnx.Module:
     return given
 
 
-def loss(method: Method, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+def loss(method: Method, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Any]]:
     """`method.loss`. Raises ValueError unless it gives a scalar and a dict of scalars."""
     given = method.loss(model, batch, key)
     expected = "the scalar to minimise and a dict of its named parts, which may be empty"
@@ -117,7 +119,8 @@ def _refuse(method: Method, part: str, given: str, expected: str) -> NoReturn:
 
 
 def _is_number(given: Any) -> bool:
-    return isinstance(given, int | float | jax.Array | np.ndarray | np.number) and jnp.shape(given) == ()
+    kinds = int | float | jax.Array | np.ndarray | np.number | np.bool_ | nnx.Variable
+    return isinstance(given, kinds) and getattr(given, "shape", ()) == ()
 
 
 def told(given: Any) -> str:

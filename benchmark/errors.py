@@ -31,7 +31,7 @@ class LostError(Exception):
 
 def reason(error: BaseException) -> str:
     """Why a run failed, in one line, with the place in a plug-in's file where that took part."""
-    line = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    line = f"{type(error).__name__}: {_text(error)}"
     if _plugins_frames(error) and not isinstance(error, UserError):
         line += f" ({place(error)})"
     return f"out of memory: {line}" if out_of_memory(error) else line
@@ -55,8 +55,14 @@ def answering(what: str) -> Iterator[None]:
 
 def raised(error: BaseException) -> str:
     """What a plug-in raised, and where, in one line."""
-    reason = str(error).strip().partition("\n")[0]
-    return f"it raises {type(error).__name__}: {reason} ({place(error)})"
+    return f"it raises {type(error).__name__}: {_text(error)} ({place(error)})"
+
+
+def _text(error: BaseException) -> str:
+    """The first line of what it says, or what it does."""
+    if isinstance(error, SystemExit) and error.code is None:
+        return "exit()"
+    return str(error).strip().partition("\n")[0]
 
 
 def place(error: BaseException) -> str:

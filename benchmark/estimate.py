@@ -112,7 +112,8 @@ def _guessed_overhead(run: Run) -> float:
 def _learning(run: Run, probes: Iterable[str]) -> float:
     """Seconds, first guess, in which these probes learn to paint."""
     spec = run.dataset.spec()
-    return sum(run.probes[name].pixels_learned(spec) for name in probes) * SECONDS_PER_PIXEL_LEARNED
+    with answering("a probe that was asked how many pixels its decoder learns"):
+        return sum(run.probes[name].pixels_learned(spec) for name in probes) * SECONDS_PER_PIXEL_LEARNED
 
 
 def _values(run: Run) -> int:

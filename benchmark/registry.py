@@ -79,8 +79,9 @@ class Registry(Generic[T]):
             try:
                 digest(value)
             except (TypeError, ValueError):
-                expected = "a field holds numbers, texts, booleans, None or tuples of these"
-                raise UserError(f"{self.kind} {name!r} in {source(cls)}: {field} is {value!r}; {expected}") from None
+                told = f"{field} is {' '.join(repr(value).split())}, a {type(value).__name__}"
+                expected = "a field holds finite numbers of Python's, texts, booleans, None, or tuples of these"
+                raise UserError(f"{self.kind} {name!r} in {source(cls)}: {told}; {expected}") from None
         return plugin
 
     def entry(self, name: str) -> tuple[type[T], dict[str, Any]]:
@@ -104,13 +105,21 @@ def configuration(plugin: Any) -> dict[str, Any]:
 def _mistake_in_parts(cls: type, base: type) -> str | None:
     """A part of the contract that cannot be called as the contract says."""
     for name, part in vars(base).items():
-        own = getattr(cls, name)
-        if not (inspect.isfunction(part) and inspect.isfunction(own)) or (name[0] == "_" and name != "__call__"):
+        if not inspect.isfunction(part) or (name[0] == "_" and name != "__call__"):
             continue
+        own, asked = inspect.getattr_static(cls, name), [*inspect.signature(part).parameters]
+        if isinstance(own, staticmethod):
+            own, asked = own.__func__, asked[1:]
+        called = f"it is called with ({', '.join(asked)})"
+        if not (callable(own) or hasattr(own, "__get__")):
+            return f"{name} is {own!r}; {called}"
+        if not inspect.isfunction(own):  # a property, say: it gives what is called
+            continue
+        takes = inspect.signature(own, follow_wrapped=False)
         try:
-            inspect.signature(own).bind(*(asked := inspect.signature(part).parameters))
+            takes.bind(*asked)
         except TypeError:
-            return f"{name} takes {inspect.signature(own)}; it is called with ({', '.join(asked)})"
+            return f"{name} takes {takes}; {called}"
     return None
 
 

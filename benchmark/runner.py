@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from flax import nnx
 
 from benchmark import checked, parameters, records, stopping
@@ -285,13 +284,15 @@ class Runner:
         """The record with the answers of the probes that the item asks, as a failed one where some of them raise.
 
         The answers of other probes stay in it, and what a probe that raises has answered before; but such a probe is
-        no longer among those that were asked.
+        no longer among those that were asked, nor are the others where the arrays that they left are lost.
         """
         run, names = item.run, item.asked or tuple(item.run.probe_digests)
         rows: dict[str, list[dict[str, Any]]] = {}
         for row in record.metrics:
             rows.setdefault(row["probe"], []).append(row)
-        notes, asked, arrays = dict(record.notes), dict(record.probes), self._arrays_beside(run, record)
+        notes, whole = dict(record.notes), run.arrays_intact(self.out, record)
+        asked = dict(record.probes) if whole else {}
+        arrays = parameters.load_named(run.arrays(self.out)) if whole and notes.get("arrays_sha256") else {}
         errors: dict[str, BaseException] = {}
         for name in names:
             self.progress.stage(f"probing, {name}")
@@ -316,11 +317,6 @@ class Runner:
         first, *others = errors
         too = f" ({', '.join(others)} failed too)" if others else ""
         return failed(answered, *errors.values(), where=f"probe {first}{too}: ")
-
-    def _arrays_beside(self, run: Run, record: Record) -> dict[str, np.ndarray]:
-        """The arrays for figures that probes left beside the record; none where they are damaged."""
-        intact = parameters.intact(run.arrays(self.out), record.notes.get("arrays_sha256"))
-        return parameters.load_named(run.arrays(self.out)) if intact else {}
 
     def _confirm(self) -> None:
         """Before anything of the run is written. Raises LostError if the run is another's by now."""

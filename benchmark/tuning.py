@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmark import records
+from benchmark.errors import answering
 from benchmark.plan import Run
 from benchmark.records import Record
 
@@ -26,7 +27,9 @@ def candidates(grid: Iterable[Run]) -> list[Run]:
 
 
 def _tunable(run: Run) -> bool:
-    return run.method.trains and run.method.supports(run.dataset.spec()) is None and "decoder" in run.probe_digests
+    with answering(f"--tune asks {run.method_name} on {run.dataset_name}"):
+        supported = run.method.supports(run.dataset.spec()) is None
+        return run.method.trains and supported and "decoder" in run.probe_digests
 
 
 def _candidate(run: Run, factor: float) -> Run:

@@ -101,6 +101,11 @@ class Unbuilt(Sound):
         Model(rngs)
 
 
+class Leaving(Sound):
+    def loss(self, model, batch, key):
+        raise SystemExit("enough")
+
+
 class Neighbours(Sound):
     def encode(self, model, frames):
         return super().encode(model, frames - frames.mean(0))
@@ -258,6 +263,9 @@ def test_a_method_that_keeps_the_shapes_is_let_through():
     with pytest.raises(ValueError, match="'part'"):
         parts = jnp.zeros(3)
         checked.loss(giving(lambda: (jnp.zeros(()), {"part": parts})), model, Batch(frames), jax.random.key(0))
+    flags = {"a": 1.0, "b": True, "c": np.bool_(1), "d": nnx.Param(jnp.zeros(())), "e": np.zeros(())}
+    given = checked.loss(giving(lambda: (jnp.zeros(()), flags)), model, Batch(frames), jax.random.key(0))
+    assert given[1] == flags
     with pytest.raises(ValueError, match="a str as its part 'part'"):
         checked.loss(giving(lambda: (jnp.zeros(()), {"part": "text"})), model, Batch(frames), jax.random.key(0))
     with pytest.raises(ValueError, match="a NoneType as its part 'part'"):
@@ -327,6 +335,13 @@ def part_of(split, first, length):
     )
 
 
+def of_object(which):
+    """Splits of whose coordinates the last one is of that object."""
+    far = copy(Coordinate("far", 0, "x"))
+    object.__setattr__(far, "object", which)
+    return replace(DATA, spec=replace(DATA.spec, coordinates=(*DATA.spec.coordinates[:3], far)))
+
+
 def standing(split):
     """Its first coordinate is 7 throughout."""
     labels = split.data["labels"]
@@ -371,11 +386,13 @@ def test_clips_with_entries_that_do_not_count_are_read_but_not_sampled():
             "train.read gave coordinates of (1, 3, 3); expected [b t p] with p = 4",
         ),
         (beside("frames", lambda frames: frames[..., :2, :]), "train.read gave frames of (1, 3, 4, 2, 3)"),
-        (
-            replace(DATA, spec=replace(DATA.spec, coordinates=(*DATA.spec.coordinates[:3], Coordinate("far", 2, "x")))),
-            "far is of none of the 2 objects; expected 0 to 1",
+        (of_object(2), "far is of object 2; expected one of 0 to 1, as its spec lists 2"),
+        (of_object(-1), "far is of object -1; expected one of 0 to 1"),
+        (of_object("b"), "far is of object 'b'; expected one of 0 to 1"),
+        *(
+            (replace(DATA, **{name: part_of(DATA.val, 6, 3)}), f"{name} has no frame that counts; expected some that")
+            for name in ("train", "probe", "val", "test")
         ),
-        (replace(DATA, val=part_of(DATA.val, 6, 3)), "val has no frame that counts; expected some that are `valid`"),
     ],
 )
 def test_what_load_gives_is_looked_at_before_anything_is_trained_on_it(given, message):
@@ -420,7 +437,7 @@ def test_a_data_set_without_coordinates_can_be_checked_and_resembled():
         (
             replace(DATA, probe=standing(DATA.probe)),
             "every coordinate changes",
-            "a_x is 7 in every frame of probe; expected one that changes",
+            "a_x is 7 in every frame of probe; leave out what never changes",
         ),
         (replace(DATA, test=DATA.train), "test is kept apart", "clip 0 of test is clip 0 of train"),
         (replace(DATA, probe=part_of(DATA.test, 1, 2)), "test is kept apart", "clip 1 of test is clip 0 of probe"),
@@ -516,6 +533,15 @@ def test_the_command_says_what_holds_and_what_does_not(capsys, monkeypatch):
     assert wrong.strip() == "WRONG  masks sum to 1 over slots: the masks of encode sum to 2 up to 2 over slots; " + (
         "expected 1, and none below 0"
     )
+
+
+def test_an_exit_is_what_is_wrong_and_does_not_end_the_checks(capsys, monkeypatch):
+    monkeypatch.setitem(methods._entries, "leaving", (Leaving, {}))
+    monkeypatch.setitem(datasets._entries, "dots", (Dots, {}))
+    assert main(["leaving", "--datasets", "dots"]) == 1
+    told = capsys.readouterr().out
+    assert "the loss is a finite scalar with named parts: it raises SystemExit: enough (" in told
+    assert "ok     encode is deterministic" in told
 
 
 def test_one_cause_is_told_once(capsys, monkeypatch):

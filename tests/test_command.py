@@ -303,6 +303,16 @@ def test_damaged_arrays_are_named_and_made_again_while_parameters_are_kept(copy,
     assert asked == ["linear", "diagnostics"] and arrays.read_bytes() == whole
 
 
+def test_a_probe_whose_arrays_were_damaged_is_asked_again_though_others_were_asked_first(copy, asked):
+    arrays = next((copy / "runs/tiny/scn").glob("*/seed-0.npz"))
+    whole = arrays.read_bytes()
+    arrays.write_bytes(whole[:-1])
+    assert command(copy, "--methods", "scn", "--probes", "diagnostics") == 0
+    assert asked == ["diagnostics"]
+    assert command(copy, "--methods", "scn") == 0
+    assert asked == ["diagnostics", "linear"] and arrays.read_bytes() == whole
+
+
 def test_damaged_arrays_alone_are_no_reason_to_train_again(copy, capsys):
     next((copy / "runs/tiny/scn").glob("*/seed-0.npz")).write_bytes(b"x")
     for path in (copy / "cache/parameters").rglob("*.npz"):
@@ -351,6 +361,50 @@ class Faulty(methods.entry("scn")[0]):
 def faulty(monkeypatch):
     monkeypatch.setitem(methods._entries, "a-raises", (Faulty, {}))
     monkeypatch.setitem(methods._entries, "b-diverges", (Faulty, {"fault": "diverges"}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaving(probes.entry("linear")[0]):
+    """A probe that exits where it is asked for something."""
+
+    at: str = "call"
+
+    def __call__(self, *arguments):
+        sys.exit()
+
+    def pixels_learned(self, spec):
+        return sys.exit() if self.at == "plan" else 0
+
+
+def test_an_exit_in_a_probe_leaves_the_answers_of_the_others(tmp_path, monkeypatch):
+    monkeypatch.setitem(probes._entries, "leaving", (Leaving, {}))
+    assert command(tmp_path, "--methods", "random-cnn", "--probes", "leaving,linear") == 1
+    (record,) = records.read_all(tmp_path)[0]
+    assert record.reason.startswith(f"probe leaving: SystemExit: exit() ({__file__}, line ")
+    assert {row["probe"] for row in record.metrics} == {"linear"}
+
+
+def test_an_exit_in_a_data_set_fails_its_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.entry("tiny")[0], "load", lambda self, cache, report: sys.exit("no frames"))
+    assert command(tmp_path, "--methods", "random-cnn", "--seeds", "2") == 1
+    assert {record.reason.partition(" (")[0] for record in records.read_all(tmp_path)[0]} == {"SystemExit: no frames"}
+
+
+def test_an_exit_while_seeds_are_trained_together_is_one_of_each(tmp_path, monkeypatch):
+    monkeypatch.setitem(methods._entries, "a-exits", (Faulty, {"fault": "exits"}))
+    assert command(tmp_path, "--methods", "a-exits", "--seeds", "2", "--seeds-together", "2") == 1
+    assert [record.status for record in records.read_all(tmp_path)[0]] == ["failed", "failed"]
+
+
+@pytest.mark.parametrize("asked", ["supports", "pixels", "tune"])
+def test_an_exit_where_a_plan_asks_is_one_line(tmp_path, capsys, monkeypatch, asked):
+    monkeypatch.setitem(probes._entries, "leaving", (Leaving, {"at": "plan" if asked == "pixels" else "call"}))
+    if asked != "pixels":
+        monkeypatch.setattr(methods.entry("scn")[0], "supports", lambda self, spec: sys.exit("not today"))
+    options = {"pixels": ["--probes", "leaving"], "tune": ["--tune", "--suite", "synthetic"]}.get(asked, [])
+    assert command(tmp_path, "--methods", "scn", *options, "--dry-run") == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and "it raises SystemExit: " in shown and __file__ in shown
 
 
 def test_an_exit_in_a_method_ends_its_run_and_no_other(tmp_path, monkeypatch):

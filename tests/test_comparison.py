@@ -198,6 +198,15 @@ def test_a_data_set_of_ones_own_is_not_averaged_with_the_suites():
     assert {column.group for column in alone.columns} == {"mine, n = 1"}
 
 
+def test_a_data_set_of_ones_own_has_the_columns_of_the_synthetic_suite_too():
+    both = [record(name, "setcon", 0, decoded(0.01, 0.02, 0.5, 0.25)) for name in ("mine", "bouncing_balls")]
+    (found,) = everything(both, CONTEXT)["headline-quick"]
+    titles = ["MSE s (1e-2)", "MSE p1 (1e-2)", "FG-ARI s (%)", "FG-ARI p1 (%)"]
+    heads = [(column.group, column.title) for column in found.columns]
+    assert heads == [(f"{name}, n = 1", title) for name in ("bouncing_balls", "mine") for title in titles]
+    assert [cell.ours.mean for cell in found.rows[0].cells] == pytest.approx([1, 2, 50, 25] * 2)
+
+
 def test_a_headline_speaks_of_what_it_shows_only():
     runs = [game("pong", "scn", 0, 0.5), game("pong", "cswm", 0, 0.4)]
     (found,) = everything(runs, CONTEXT)["headline-quick"]

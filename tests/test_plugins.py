@@ -87,6 +87,10 @@ MINE = CLASS.format(
     body="@methods.register('mine')\n@dataclass(frozen=True, kw_only=True)\nclass Mine(scn):\n    {body}"
 )
 
+PROBE = CLASS.format(
+    body="@probes.register('mine')\n@dataclass(frozen=True, kw_only=True)\nclass Mine(Probe):\n    {body}"
+)
+
 
 @pytest.mark.parametrize(
     ("text", "message"),
@@ -140,13 +144,19 @@ MINE = CLASS.format(
             MINE.format(body="def encode(self, model, frames, key): return None"),
             "mine.py: encode takes (self, model, frames, key); it is called with (self, model, frames)",
         ),
+        (
+            PROBE.format(body="def __call__(self, train, test, key): return None"),
+            "mine.py: __call__ takes (self, train, test, key); it is called with (self, train, val, test, key)",
+        ),
+        (MINE.format(body="supports = None"), "mine.py: supports is None; it is called with (self, spec)"),
+        (MINE.format(body="window: int = 3"), "mine.py: window is 3; it is called with (self, spec)"),
         (MINE.format(body="depth = 3"), "mine.py: depth = 3 has no type, so that it is no field; write depth: int = 3"),
         (MINE.format(body="slot_size = 16"), "mine.py: slot_size = 16 has no type, so that it is no field"),
         (
             MINE.format(body="act: object = len"),
-            "mine.py: act is <built-in function len>; a field holds numbers, texts",
+            "mine.py: act is <built-in function len>, a builtin_function_or",
         ),
-        (MINE.format(body="eps: float = float('nan')"), "mine.py: eps is nan; a field holds numbers, texts"),
+        (MINE.format(body="eps: float = float('nan')"), "mine.py: eps is nan, a float; a field holds finite numbers"),
     ],
 )
 def test_a_mistake_in_a_file_is_one_line_that_names_it(write, capsys, text, message):
@@ -163,6 +173,24 @@ def test_what_a_class_says_of_itself_and_its_constants_are_no_fields(write):
     load_plugins(["mine.py"])
     mine = methods.create("mine")
     assert not mine.trains and mine.context == 2 and "width" not in configuration(mine)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "@staticmethod\n    def window(spec): return 2",
+        "@classmethod\n    def window(cls, spec): return 2",
+        "def window(self, *arguments, **others): return 2",
+        "def window(self, data, more=1): return 2",
+        "window = partialmethod(lambda self, n, spec: n, 2)",
+        "window = property(lambda self: lambda spec: 2)",
+        "@wraps(lambda self, spec, more: 3)\n    def window(self, spec): return 2",
+    ],
+)
+def test_a_part_of_the_contract_may_be_written_in_any_way_that_can_be_called(write, body):
+    write("from functools import partialmethod, wraps\n" + MINE.format(body=body))
+    load_plugins(["mine.py"])
+    assert methods.create("mine").window(None) == 2
 
 
 def test_files_may_be_named_behind_one_another(write, capsys):

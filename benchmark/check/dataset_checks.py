@@ -80,7 +80,7 @@ def the_spec_fits_together(source: Source) -> str | None:
         return f"backbone {spec.backbone!r}; expected one of {', '.join(BACKBONES)}"
     if len(set(names)) < len(names):
         return "two coordinates have one name; expected each its own"
-    if any(c.axis not in ("x", "y") or not 0 <= c.object < len(spec.objects) for c in spec.coordinates):
+    if any(c.axis not in ("x", "y") or c.object not in range(len(spec.objects)) for c in spec.coordinates):
         return f"a coordinate's axis is not x or y, or its object is none of the {len(spec.objects)}"
     if not 1 <= spec.training_window <= spec.clip_length:
         return f"training_window {spec.training_window}; expected 1 to clip_length, which is {spec.clip_length}"
@@ -112,7 +112,7 @@ def every_coordinate_changes(source: Source) -> str | None:
     labels = jax.jit(lambda data, clips: probe.read(data, clips).labels)(probe.data, np.arange(len(probe.valid)))
     known = np.asarray(labels.coordinates)[probe.valid]
     still = [f"{name} is {known[0, i]:g}" for i, name in enumerate(names) if not np.ptp(known[:, i])]
-    return f"{', '.join(still)} in every frame of probe; expected one that changes, or none" if still else None
+    return f"{', '.join(still)} in every frame of probe; leave out what never changes" if still else None
 
 
 def clips_have_the_shape_that_the_spec_says(source: Source) -> str | None:

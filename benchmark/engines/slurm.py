@@ -22,7 +22,7 @@ from benchmark.plan import Item
 JOBS = 16
 """Jobs of an array where the options do not say `jobs`."""
 
-CLUSTERS = ("slurm", "local")
+CLUSTERS = ("slurm", "local", "debug")
 AMOUNTS = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "tasks_per_node")
 """Options of submitit that must be above 0; a job with less is submitted and never heard of."""
 

@@ -63,11 +63,13 @@ class ClipsInMemory(Episodes):
         if frames.dtype != np.uint8 or frames.ndim != 5:
             given = f"{frames.dtype} of shape {frames.shape}"
             raise ValueError(f"frames are {given}; expected uint8 (0 to 255), [i t h w c]")
+        if not isinstance(labels, Labels):
+            raise ValueError(f"labels are a {type(labels).__name__}; expected benchmark.types.Labels(coordinates)")
         beside = {f"labels.{name}": array for name, array in labels._asdict().items()}
         for name, array in {**beside, "actions": actions, "valid": valid}.items():
-            if array is not None and array.shape[:2] != frames.shape[:2]:  # JAX would read the last clip's again
+            if array is not None and np.shape(array)[:2] != frames.shape[:2]:  # JAX would read the last clip's again
                 expected = f"[i t ...] with i = {frames.shape[0]}, t = {frames.shape[1]}, as the frames beside it"
-                raise ValueError(f"{name} has shape {array.shape}; expected {expected}")
+                raise ValueError(f"{name} has shape {np.shape(array)}; expected {expected}")
         super().__init__({"frames": frames, "actions": actions, "labels": labels}, partial(_batch, frame_range), valid)
         self.frame_range = frame_range
 

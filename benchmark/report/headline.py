@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -82,12 +82,17 @@ def _headline(sets: Sequence[Scores]) -> Table:
     return Table("headline", text, "method", heads, rows, max(len(s.seeds) for s in sets), below)
 
 
+def _anywhere(suite: str) -> Iterable[Main]:
+    """The main metrics of a suite, each once, of whatever data set."""
+    return {main.title: replace(main, datasets=()) for main in MAIN[suite]}.values()
+
+
 def _columns(scores: Scores) -> list[Measure]:
     """The main metrics of the suite's own data sets, averaged, then of each other one that was run under it."""
     own = SUITES[scores.suite].datasets
     others = [(dataset,) for dataset in scores.datasets if dataset not in own]
     found = []
-    for datasets, main in product([own, *others], MAIN[scores.suite]):
+    for datasets, main in [*product([own], MAIN[scores.suite]), *product(others, _anywhere(scores.suite))]:
         possible = scores.possible(main.metric, main.target, main.probe)
         if over := tuple(d for d in possible if d in datasets and d in (main.datasets or datasets)):
             what = f"{scores.suite}, mean of {len(over)}" if len(over) > 1 else over[0]
