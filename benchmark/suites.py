@@ -219,8 +219,10 @@ SUITES: dict[str, Suite] = {
 }
 
 
-def paper_share(suite: str, dataset: str, training: Training) -> float:
-    """Frames that training sees on a data set, as a share of the paper's."""
+def paper_share(suite: str, dataset: str, training: Training) -> float | None:
+    """Frames that training sees on a data set of the suite, as a share of the paper's; None for any other data set."""
+    if dataset not in SUITES[suite].datasets:
+        return None
     return training.frames / SUITES[suite].budgets["paper"].on(dataset).training.frames
 
 

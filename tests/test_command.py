@@ -143,6 +143,13 @@ def test_a_step_has_a_whole_window_at_least(tmp_path, capsys):
     assert "set at least 9, if it has sequences of so many (its clips have 8)\n" in capsys.readouterr().err
 
 
+def test_a_plan_tells_the_share_of_the_papers_training_for_the_suites_own_data_alone(tmp_path, capsys):
+    assert command(tmp_path / "out", "--methods", "scn", "--dry-run") == 0
+    assert "\n  2 steps of 4 frames a run\n" in capsys.readouterr().out
+    assert command(tmp_path / "out", "--methods", "scn", "--dry-run", "--datasets", "pong") == 0
+    assert "\n  2 steps of 4 frames a run, 4e-07 of the paper's training\n" in capsys.readouterr().out
+
+
 def test_list_names_everything(capsys):
     assert main(["--list"]) == 0
     shown = capsys.readouterr().out

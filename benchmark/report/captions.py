@@ -99,9 +99,10 @@ def _steps(record: Record) -> str:
         return ""
     training = Training(steps=fields["steps"], frames_per_step=fields["frames_per_step"])
     told = f"{training.steps} steps of {training.frames_per_step} frames"
-    if record.suite not in SUITES or record.dataset not in SUITES[record.suite].datasets:
+    share = paper_share(record.suite, record.dataset, training) if record.suite in SUITES else None
+    if share is None:
         return told
-    percent = 100 * paper_share(record.suite, record.dataset, training)
+    percent = 100 * share
     return f"{told} ({percent:{'.0f' if percent > 99 else '.2g'}} % of the paper's)"
 
 
