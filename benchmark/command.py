@@ -6,7 +6,8 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -285,7 +286,29 @@ def say_unregistered(found: Iterable[Record]) -> None:
 
 
 def report(out: Path, siunitx: bool = False) -> int:
-    """Write tables, figures and page of all records under `out` and print the tables; damaged records are named."""
+    """Write tables, figures and page of all records under `out` and print the tables; damaged records are named.
+
+    One command at a time, so that none removes what another writes, and the last one knows all records.
+    """
+    with _alone(out):
+        return _report(out, siunitx)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """While no other command has the folder, where its file system knows locks."""
+    from filelock import FileLock
+
+    lock = FileLock(out / ".report.lock")
+    with suppress(OSError, NotImplementedError):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _report(out: Path, siunitx: bool) -> int:
     from benchmark.report import figures, latex, tables, tidy
     from benchmark.report.page.report import write_report
 

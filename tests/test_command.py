@@ -6,15 +6,17 @@ import sys
 from collections import namedtuple
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Thread
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from filelock import FileLock
 
 from benchmark import parameters, plan, records, runner, training
 from benchmark.check.ground import ground
-from benchmark.command import main
+from benchmark.command import main, report
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.progress import PlainProgress
 from benchmark.registry import datasets, methods, probes
@@ -294,6 +296,29 @@ def test_all_probes_are_asked_again_on_request_or_where_the_arrays_are_lost(copy
     monkeypatch.setattr(probes.entry("diagnostics")[0], "version", 999)
     assert command(copy, "--methods", "scn") == 0
     assert asked == ["linear", "diagnostics"] * 2
+
+
+def test_one_command_at_a_time_writes_tables_and_the_last_one_knows_all_records(copy):
+    (record, *_) = records.read_all(copy)[0]
+    table = copy / "tables/atari-smoke/cross-r2-ridge.md"
+    with FileLock(copy / ".report.lock"):
+        other = Thread(target=report, args=(copy,))
+        other.start()
+        other.join(0.5)
+        assert other.is_alive() and "written-late" not in table.read_text()
+        records.write(copy, replace(record, dataset="written-late"))
+    other.join()
+    assert "written-late" in table.read_text()
+
+
+@pytest.mark.parametrize("error", [NotImplementedError, OSError])
+def test_where_nothing_can_be_locked_tables_are_written_all_the_same(copy, monkeypatch, error):
+    def acquire(self):
+        raise error
+
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    (copy / "report.html").unlink()
+    assert report(copy) == 0 and (copy / "report.html").exists()
 
 
 def test_damaged_arrays_are_named_and_made_again_while_parameters_are_kept(copy, capsys, monkeypatch, asked):
