@@ -439,9 +439,9 @@ def test_true_masks_score_one():
 
 def test_masks_of_frames_that_do_not_count_are_left_out():
     test = attention(SPLITS[2])
-    test.masks[3:], valid = 0, test.valid.copy()
-    valid[3:] = False
-    assert set(values(Masks()(*SPLITS[:2], replace(test, valid=valid), KEY)).values()) == {1}
+    masks, valid = test.masks.copy(), test.valid.copy()
+    masks[3:], valid[3:] = 0, False
+    assert set(values(Masks()(*SPLITS[:2], replace(test, masks=masks, valid=valid), KEY)).values()) == {1}
 
 
 def test_coarser_masks_are_enlarged():

@@ -248,9 +248,11 @@ def test_tables_of_records_that_are_gone_are_removed_and_nothing_else(tmp_path):
     before, mine = write(everything(runs, CONTEXT), tmp_path), tmp_path / SET / "mine.txt"
     mine.write_text("")
     after = write(everything(runs[1:], CONTEXT), tmp_path)
-    assert {path.stem for path in before} - {path.stem for path in after} == {"table1-gridworld", "headline"}
-    assert set((tmp_path / SET).iterdir()) == {*after, mine} - {tmp_path / "all-tables.tex"}
-    assert not (tmp_path / "headline-quick").exists() and not (tmp_path / "worlds-quick").exists()
+    assert {path.stem for path in before} - {path.stem for path in after} == {"table1-gridworld"}
+    assert (tmp_path / "headline-quick").exists() and not (tmp_path / "worlds-quick").exists()
+    last = write(everything([record("my_own", "setcon", rows=[row("linear", "r2", "all", 0.5)])], CONTEXT), tmp_path)
+    assert "headline" not in {path.stem for path in last} and not (tmp_path / "headline-quick").exists()
+    assert set((tmp_path / SET).iterdir()) == {*last, mine} - {tmp_path / "all-tables.tex"}
     assert own.exists()
 
 
