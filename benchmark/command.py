@@ -271,10 +271,10 @@ def read_records(out: Path) -> list[Record]:
 def say_damaged_arrays(found: Iterable[Record], out: Path) -> None:
     """Name the files of arrays beside records that are not as the records say, as figures do without them."""
     for record in found:
-        arrays, sha256 = (out / record.path).with_suffix(".npz"), record.notes.get("arrays_sha256")
-        if sha256 is not None and arrays.is_file() and not parameters.intact(arrays, sha256):
+        path, sha256 = out / record.arrays, record.notes.get("arrays_sha256")
+        if sha256 is not None and path.is_file() and not parameters.intact(path, sha256):
             told = "damaged, so no figure shows it; the command that made it makes it again while parameters are kept"
-            print(f"left out: {arrays.relative_to(out)}: {told}", file=sys.stderr)
+            print(f"left out: {record.arrays}: {told}", file=sys.stderr)
 
 
 def say_unregistered(found: Iterable[Record]) -> None:

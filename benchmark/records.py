@@ -56,6 +56,11 @@ class Record:
         """Where it lies under the output folder."""
         return run_path(self.dataset, self.method, self.digest, self.seed)
 
+    @property
+    def arrays(self) -> Path:
+        """Where the arrays for figures lie under the output folder, if its probes left any."""
+        return self.path.with_suffix(".npz")
+
 
 class DamagedRecordError(ValueError):
     """A record file that cannot be trusted; the text says why."""

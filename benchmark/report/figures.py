@@ -95,7 +95,7 @@ def _content(out: Path, scores: Scores) -> list[Any]:
     """All that figures may show of a (suite, budget); of arrays, the size and time of their file."""
     runs = []
     for (entrant, _, _), record in scores.runs.items():
-        arrays = (out / record.path).with_suffix(".npz")
+        arrays = out / record.arrays
         file = [arrays.stat().st_size, arrays.stat().st_mtime_ns] if arrays.is_file() else None
         runs.append([entrant.title, str(record.path), vars(record) | {"timing": {}}, file])
     return [scores.suite, scores.budget, sorted(runs, key=lambda run: run[:2])]
@@ -109,5 +109,5 @@ def _code() -> list[Any]:
 
 def arrays(out: Path, record: Record) -> dict[str, np.ndarray]:
     """What the record's probes left for figures."""
-    path = (out / record.path).with_suffix(".npz")
+    path = out / record.arrays
     return load_named(path) if intact(path, record.notes.get("arrays_sha256")) else {}
