@@ -251,27 +251,30 @@ def test_a_clock_that_is_set_during_a_training_changes_no_number(tmp_path, monke
     assert jumping.curve == steady.curve and 0 <= jumping.seconds < LIMIT
 
 
-def test_a_dask_cluster_finishes_the_grid_though_a_worker_is_killed_with_all_its_processes(tmp_path):
+def test_a_dask_cluster_finishes_the_grids_of_two_commands_though_a_worker_is_killed(tmp_path):
     pytest.importorskip("distributed")
     file = tmp_path / "scheduler.json"
     scheduler = _dask(
         "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)
     )
     workers = [_dask("worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard") for _ in range(2)]
-    grid = tiny_grid.arguments(tmp_path, "random-cnn", 4)
-    process = None
+    first, second, process, other = tmp_path / "first", tmp_path / "second", None, None
     try:
         wait_for(file.exists, scheduler, *workers)
+        grid = tiny_grid.arguments(first, "random-cnn", 4)
         process = tiny_grid.start(tmp_path, *grid, "--scheduler", str(file))
-        holder = wait_for(lambda: holders(tmp_path), process)[0]
+        holder = wait_for(lambda: holders(first), process)[0]
         victim = next(worker for worker in workers if os.getpgid(holder) == worker.pid)
         os.killpg(victim.pid, signal.SIGKILL)
-        shown, _ = process.communicate(timeout=LIMIT)
-        assert process.returncode == 0, shown
+        other = tiny_grid.start(tmp_path, *tiny_grid.arguments(second, "scn"), "--scheduler", str(file))
+        for each in (process, other):
+            shown, _ = each.communicate(timeout=LIMIT)
+            assert each.returncode == 0, shown
     finally:
-        for started in filter(None, [process, *workers, scheduler]):
+        for started in filter(None, [process, other, *workers, scheduler]):
             with_group_gone(started)
-    assert [record.status for record in records.read_all(tmp_path)[0]] == ["ok"] * 4
+    assert [record.status for record in records.read_all(first)[0]] == ["ok"] * 4
+    assert [record.status for record in records.read_all(second)[0]] == ["ok"]
     assert not list(tmp_path.rglob("*.claim-*"))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any
+from uuid import uuid4
 
 from benchmark.claims import ATTEMPTS
 from benchmark.engines.events import finished, show
@@ -25,7 +26,6 @@ from benchmark.plan import Item
 from benchmark.progress import Display, Progress
 from benchmark.records import Record
 
-TOPIC = "slotbench"
 CONNECT = 15.0
 """Seconds to wait for the scheduler's answer."""
 
@@ -38,6 +38,8 @@ class Cluster:
     resources: Mapping[str, float]
     duty: Duty
     out: Path
+    topic: str = field(default_factory=lambda: f"slotbench-{uuid4().hex}")
+    """Under which Dask passes on what the workers of this command tell: others may use the cluster too."""
     _client: Any = None
     _futures: dict[str, Any] = field(default_factory=dict)
     _heard: SimpleQueue[Any] = field(default_factory=SimpleQueue)
@@ -77,7 +79,7 @@ class Cluster:
         pending = {str(item.run.path): item for item in items if item.to_do}
         runs, tries = {item.run.path: item.run for item in pending.values()}, Counter(dict.fromkeys(pending, 0))
         lanes: dict[str, Progress] = {}
-        self._client.subscribe_topic(TOPIC, lambda event: self._heard.put(event[1]))
+        self._client.subscribe_topic(self.topic, lambda event: self._heard.put(event[1]))
         try:
             for path, item in pending.items():
                 self._submit(path, item)
@@ -101,8 +103,9 @@ class Cluster:
             self._leave()
 
     def _submit(self, path: str, item: Item) -> None:
-        task, resources = _by_value("do"), dict(self.resources) or None
-        future = self._client.submit(task, *astuple(self.duty), told([item]), resources=resources, pure=False)
+        task, asked = _by_value("do"), (self.topic, told([item]))
+        resources = dict(self.resources) or None
+        future = self._client.submit(task, *astuple(self.duty), *asked, resources=resources, pure=False)
         self._futures[path] = future  # Dask forgets a task that nobody holds
         future.add_done_callback(lambda done: self._heard.put(self._outcome(done, path)))
 
@@ -147,8 +150,8 @@ def _by_value(name: str) -> Callable[..., Any]:
     return call
 
 
-def do(duty: Duty, runs: Told) -> str:
-    """On a Dask worker: do the runs in the process of a free slot; returns the slot's name.
+def do(duty: Duty, topic: str, runs: Told) -> str:
+    """On a Dask worker: do the runs in the process of a free slot, telling of them; returns the slot's name.
 
     Raises DiedError when that process dies.
     """
@@ -160,7 +163,7 @@ def do(duty: Duty, runs: Told) -> str:
         process = _slots.process(number, dask_worker.state.nthreads, duty)
         for event in process.work(runs):
             if event["event"] != "finished":
-                dask_worker.log_event(TOPIC, {"slot": slot, **event})
+                dask_worker.log_event(topic, {"slot": slot, **event})
         return slot
 
 
