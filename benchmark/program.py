@@ -72,6 +72,6 @@ def make_program(run: Run, splits: Splits, among: Mesh | None = None) -> Program
 
     loss, optimizer = partial(checked.loss, method), adam(method.learning_rate, method.weight_decay)
     kernel = Kernel(loss, sample, optimizer, among, bfloat16=run.training.precision == "bfloat16")
-    horizon = max((probe.horizon for probe in run.probes.values()), default=0)
+    horizon = max((run.probes[name].horizon for name in run.probe_digests), default=0)
     initialise = initialiser(partial(checked.build, method, spec))
     return Program(initialise, kernel, Encoder(method, spec, horizon), batch_size, window)

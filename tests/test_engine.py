@@ -179,6 +179,15 @@ def test_predictions_are_frozen_with_the_actions_of_their_own_clips(run):
         np.testing.assert_allclose(frozen.predicted[clip], expected, rtol=1e-3, atol=1e-4)
 
 
+def test_only_as_far_is_predicted_as_a_probe_that_is_asked_looks(run, monkeypatch):
+    splits, far = on_device(run.dataset.load(None, print)), probes.create("decoder-rollout")
+    both = replace(run, probes={"linear": probes.create("linear"), "far": far})
+    monkeypatch.setattr(type(far), "supports", lambda self, spec: None)
+    assert make_program(both, splits).encoder.horizon == 5
+    monkeypatch.setattr(type(far), "supports", lambda self, spec: "too large")
+    assert make_program(replace(both), splits).encoder.horizon == 0
+
+
 def test_slots_that_are_not_finite_are_refused(run):
     splits, spec = on_device(run.dataset.load(None, print)), run.dataset.spec()
     model = run.method.build(spec, nnx.Rngs(0))

@@ -104,6 +104,7 @@ PROBE = CLASS.format(
         (VARIANT.format(name="scn"), "mine.py, line 3: method 'scn' in "),
         (VARIANT.format(name="all"), "'all'; choose another"),
         (VARIANT.format(name="a/b"), "a name is made of letters"),
+        (PROBE.format(body="pass").replace("'mine'", "'mine.v2'"), "a probe's name has no dot"),
         (VARIANT.format(name="mine").replace("diversity_weight", "weight"), "sets weight, but its fields are"),
         (CLASS.format(body="@methods.register('mine')\nclass Mine(scn): pass"), "directly above the class"),
         (
