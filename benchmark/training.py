@@ -87,7 +87,7 @@ class Kernel:
         step whose loss is not finite.
         """
         places = [checkpoints] if checkpoints else []
-        return self._fit([model], data, steps, [key], on_step, places, optimizer_state)[0]
+        return self.fit_together([model], data, steps, [key], on_step, places, optimizer_state)[0]
 
     def fit_together(
         self,
@@ -97,24 +97,13 @@ class Kernel:
         keys: Sequence[Key],
         on_step: OnStep = lambda step, loss: None,
         checkpoints: Sequence[Checkpoints] = (),
+        optimizer_state: Any = None,
     ) -> list[Fitted]:
         """Train models that differ in their values only, one a key, in one vmapped program: each as alone, to rounding.
 
         They go on from the newest step of which all have a checkpoint. `on_step` gets their mean loss. The seconds of
         each are its share. Raises DivergedError where any loss is not finite.
         """
-        return self._fit(models, data, steps, keys, on_step, checkpoints)
-
-    def _fit(
-        self,
-        models: Sequence[nnx.Module],
-        data: Data,
-        steps: int,
-        keys: Sequence[Key],
-        on_step: OnStep,
-        checkpoints: Sequence[Checkpoints],
-        optimizer_state: Any = None,
-    ) -> list[Fitted]:
         count, (graph, _, _) = len(models), split(models[0])
         states: Sequence[Any] = [self._start(model, optimizer_state) for model in models]
         done, states, losses = resumed(checkpoints, states, np.full((count, steps), np.nan, np.float32))

@@ -141,7 +141,7 @@ def _some(aligned: Aligned, count: int) -> Aligned:
     return Aligned(aligned.slots, aligned.clips[chosen], aligned.times[chosen])
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=3)  # as many as there are decoder probes: each holds the frames that it reads
 def _kernel(read: Read, share: int, learning_rate: float, shapes: tuple[tuple[int, ...], ...]) -> Kernel:
     """A kernel that seeds and methods share, which draws `share` frames of each of the entries.
 
@@ -217,6 +217,6 @@ def _joined(parts: list[Any], aligned: Aligned) -> Any:
     return jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(aligned.clips)], *parts)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _frames(read: Read) -> Callable[[Data, Array, Array], Float[Array, "b h w c"]]:
     return jax.jit(lambda data, clips, times: read(data, clips).frames[jnp.arange(len(times)), times])
