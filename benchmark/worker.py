@@ -63,15 +63,15 @@ def _private_output() -> TextIO:
 
 
 def _serve(arguments: Sequence[str], teller: Teller) -> None:
-    from benchmark import command
     from benchmark.devices import check_devices
     from benchmark.loss_logs import with_log
     from benchmark.machine import cache_folder, provenance, set_up_jax
     from benchmark.options import parse
+    from benchmark.plugins import load_plugins
     from benchmark.runner import Runner
 
     options = parse(arguments)
-    command.load_plugins(options.plugin)
+    load_plugins(options.plugin)
     cache = cache_folder()
     set_up_jax(cache)
     provenance()
@@ -96,12 +96,12 @@ def _serve(arguments: Sequence[str], teller: Teller) -> None:
 
 def _items(options: argparse.Namespace, task: dict[str, Any], cache: Path, teller: Teller) -> list[Item]:
     """The plan of the runs of a task, in its order. Those that somebody has done since are told to be finished."""
-    from benchmark import command, records
+    from benchmark import grid, records
 
-    runs = {str(run.path): run for run in command.runs_under(options, task["folder"])}
+    runs = {str(run.path): run for run in grid.runs_under(options, task["folder"])}
     items = []
     for path, checksum in task["runs"]:
-        (item,) = command.planned([runs[path]], options.out / task["folder"], cache, options)
+        (item,) = grid.planned([runs[path]], options.out / task["folder"], cache, options)
         if item.record and records.checksum(item.record) != checksum:
             teller.run_finished(item.record)
         else:

@@ -22,7 +22,7 @@ import jax, numpy as np
 from dataclasses import replace
 from benchmark import plan
 from benchmark.checkpoints import Checkpoints
-from benchmark.command import load_plugins
+from benchmark.plugins import load_plugins
 from benchmark.configure import Configuration
 from benchmark.devices import mesh
 from benchmark.program import make_program, on_device, run_keys

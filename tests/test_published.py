@@ -3,11 +3,11 @@
 import pytest
 
 from benchmark import records
-from benchmark.command import report_context
 from benchmark.machine import ROOT
 from benchmark.plugins import load_plugins
 from benchmark.report import tables
 from benchmark.report.tidy import DIRECTIONS, METRICS
+from benchmark.report.writing import report_context
 
 PUBLISHED = ROOT / "results" / "published"
 

@@ -10,11 +10,12 @@ import tiny_grid
 from test_command import command
 from test_faults import wait_for
 
-from benchmark import command as commands
-from benchmark import plan, records
+from benchmark import grid, plan, records
+from benchmark.command import main
 from benchmark.engines import slurm
 from benchmark.engines.process import Duty, told
 from benchmark.errors import UserError
+from benchmark.options import parse
 from benchmark.outcomes import blank
 
 pytest.importorskip("submitit")
@@ -57,17 +58,17 @@ def test_once_the_rates_are_tuned_jobs_are_told_the_runs_that_their_workers_know
     monkeypatch.setattr(slurm, "read_options", lambda path: Jobs())
     place = ["--suite", "synthetic", "--budget", "smoke", "--datasets", "gridworld", "--out", str(tmp_path)]
     arguments = [*place, "--methods", "setcon", "--tune", "--slurm", "options.yaml"]
-    assert commands.main(arguments) == 0 and {folder for folder, _ in told} == {commands.TUNING} and len(told) == 5
-    options = commands.parse(arguments)
-    for run in commands.runs_under(options, commands.TUNING):
+    assert main(arguments) == 0 and {folder for folder, _ in told} == {grid.TUNING} and len(told) == 5
+    options = parse(arguments)
+    for run in grid.runs_under(options, grid.TUNING):
         error = {"probe": "decoder", "metric": "mse_own", "split": "val", "target": "s"}
         rows = [error | {"value": 1 - run.method.learning_rate, "higher_is_better": False}]
         answered = {name: {"digest": digest} for name, digest in run.probe_digests.items()}
-        records.write(tmp_path / commands.TUNING, replace(blank(run), status="ok", metrics=rows, probes=answered))
+        records.write(tmp_path / grid.TUNING, replace(blank(run), status="ok", metrics=rows, probes=answered))
     told.clear()
-    assert commands.main(arguments) == 0
-    assert told == [("", run.path) for run in commands.runs_under(options, "")]
-    assert told != [("", run.path) for run in commands.wanted(options)]
+    assert main(arguments) == 0
+    assert told == [("", run.path) for run in grid.runs_under(options, "")]
+    assert told != [("", run.path) for run in grid.wanted(options)]
 
 
 @pytest.mark.parametrize(

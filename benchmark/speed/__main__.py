@@ -44,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def speed(options: argparse.Namespace) -> None:
     """Carry out one command. Raises UserError for a mistake."""
-    from benchmark.command import load_plugins
     from benchmark.devices import check_share, mesh
     from benchmark.machine import cache_folder, set_up_jax, settings
+    from benchmark.plugins import load_plugins
     from benchmark.speed.breakdown import breakdown
     from benchmark.speed.step import load, measure
 
@@ -65,9 +65,9 @@ def speed(options: argparse.Namespace) -> None:
 def wanted_runs(options: argparse.Namespace) -> list[Any]:
     """A run a seed, on the data set as its suite's budget has it. Raises UserError for an unknown name or value."""
     from benchmark import plan
-    from benchmark.command import check_used
     from benchmark.configure import Configuration, parse_overrides
     from benchmark.errors import UserError
+    from benchmark.grid import check_used
     from benchmark.registry import datasets, methods
     from benchmark.speed.step import WARM_UP
     from benchmark.suites import suite_with

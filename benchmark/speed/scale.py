@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def scale(options: argparse.Namespace) -> int:
     """Carry out one command. Raises UserError for a mistake."""
-    from benchmark.command import load_plugins
+    from benchmark.plugins import load_plugins
     from benchmark.report.drawing import save, style
     from benchmark.speed import __main__ as speed
 

@@ -1,0 +1,116 @@
+"""The report of an output folder, written: tables, figures and page of its records; or what two folders differ in.
+
+What draws and counts is imported when it is needed, so that a plan does not wait for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark import parameters, plan, records
+from benchmark.errors import UserError
+from benchmark.records import Record
+from benchmark.registry import datasets, methods
+
+if TYPE_CHECKING:
+    from benchmark.report.scores import Context
+
+
+def compare(before: Path, after: Path) -> str:
+    """What changed between the records of two output folders. Raises UserError where one has none."""
+    from benchmark.report import changes
+
+    found = {out: read_records(out) for out in (before, after)}
+    for out in found:
+        if not found[out]:
+            raise UserError(f"--compare: no records under {str(out)!r}; name two output folders, as --out does")
+    return changes.as_markdown(found[before], found[after], report_context(versions=False))
+
+
+def report_context(versions: bool = True) -> Context:
+    """What records do not say of themselves: variants by the present defaults, floors and ceilings.
+
+    Without `versions` another version of a method's or a data set's code makes no variant.
+    """
+    from benchmark.report.scores import Context
+
+    return Context(
+        variant=partial(plan.variant, versions=versions),
+        floors=frozenset(name for name in methods if not methods.entry(name)[0].trains),
+        ceilings=frozenset(name for name in methods if methods.entry(name)[0].reads_labels),
+    )
+
+
+def read_records(out: Path) -> list[Record]:
+    """All records under `out`; the damaged ones are named."""
+    found, damaged = records.read_all(out)
+    for path, reason in damaged:
+        print(f"left out: {path.relative_to(out)}: {reason}", file=sys.stderr)
+    return found
+
+
+def say_damaged_arrays(found: Iterable[Record], out: Path) -> None:
+    """Name the files of arrays beside records that are not as the records say, as figures do without them."""
+    for record in found:
+        path, sha256 = out / record.arrays, record.notes.get("arrays_sha256")
+        if sha256 is not None and path.is_file() and not parameters.intact(path, sha256):
+            told = "damaged, so no figure shows it; the command that made it makes it again while parameters are kept"
+            print(f"left out: {record.arrays}: {told}", file=sys.stderr)
+
+
+def say_unregistered(found: Iterable[Record]) -> None:
+    """What plug-ins say of a method is not in its records: name those that are not registered here."""
+    strangers = {record.method for record in found} - {*methods} | {record.dataset for record in found} - {*datasets}
+    if strangers:
+        told = "with their --plugin the tables tell floors and ceilings and name what is set"
+        print(f"not registered here: {', '.join(sorted(strangers))}; {told}", file=sys.stderr)
+
+
+def report(out: Path, siunitx: bool = False) -> None:
+    """Write tables, figures and page of all records under `out` and print the tables; damaged records are named.
+
+    One command at a time, so that none removes what another writes, and the last one knows all records.
+    """
+    with _alone(out):
+        _report(out, siunitx)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """While no other command has the folder, where its file system knows locks."""
+    from filelock import FileLock
+
+    lock = FileLock(out / ".report.lock")
+    with suppress(OSError, NotImplementedError):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _report(out: Path, siunitx: bool) -> None:
+    from benchmark.report import figures, latex, tables, tidy
+    from benchmark.report.page.report import write_report
+
+    found = read_records(out)
+    say_damaged_arrays(found, out)
+    say_unregistered(found)
+    context = report_context()
+    try:
+        made = tables.everything(found, context)
+        tables.write(made, out / "tables", latex.ALIGNED if siunitx else latex.PLAIN)
+        tidy.write_metrics(found, out / "tables", print)
+        page = write_report(found, out, context, figures.write_figures(found, out, context), made)
+    except OSError as error:
+        raise UserError(f"tables and figures cannot be written to {str(out)!r} ({error.strerror})") from None
+    if not found:
+        print(f"no records under {str(out)!r} yet; {page} says so")
+        return
+    print(tables.in_markdown(made))
+    print(f"{page}; tables (LaTeX, Markdown, CSV): {out / 'tables'}; figures (PNG, PDF): {out / 'figures'}")
