@@ -185,7 +185,7 @@ def test_a_column_of_the_headline_has_the_n_of_its_own_data_sets():
     groups = dict.fromkeys(column.group for column in found.columns)
     assert [*groups] == ["atari, mean of 2, n = 1", "gridworld, n = 3", "bouncing_balls, n = 1"]
     remarks = {row.title: [*map(found.remark, found.columns, row.cells)] for row in found.rows}
-    assert not any(remarks["setcon"]) and "1 of 3" in remarks["slotwise"]
+    assert not any(remarks["setcon"]) and " (1 of 3)" in remarks["slotwise"]
 
 
 def test_a_data_set_of_ones_own_is_not_averaged_with_the_suites():

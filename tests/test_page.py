@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,6 +22,7 @@ from benchmark.report.page.table_view import render
 from benchmark.report.scores import Context
 from benchmark.report.statistics import Summary
 from benchmark.report.table import Cell, Column, Row, Table
+from benchmark.report.tables import everything
 
 CONTEXT = Context(floors=frozenset({"random-cnn"}), ceilings=frozenset({"supervised"}))
 HOSTILE = "<img src=x onerror=alert(1)>\"'&amp;</script>"
@@ -62,8 +64,12 @@ def runs() -> list[Record]:
     ]
 
 
-def page(records: list[Record], out: Path, figures: list[Path] | None = None) -> Page:
-    return Page(write_report(records, out, CONTEXT, figures or []).read_text(encoding="utf-8"))
+def write(records: list[Record], out: Path, figures: Sequence[Path] = ()) -> Path:
+    return write_report(records, out, CONTEXT, figures, everything(records, CONTEXT))
+
+
+def page(records: list[Record], out: Path, figures: Sequence[Path] = ()) -> Page:
+    return Page(write(records, out, figures).read_text(encoding="utf-8"))
 
 
 def payload(found: Page, path: Path) -> dict:
@@ -153,9 +159,9 @@ def test_what_runs_share_is_said_once_and_each_has_its_curve():
 
 def test_the_same_records_in_any_order_give_the_same_bytes(tmp_path):
     made = [written(tmp_path, run, film(8, 3) if run.method == "setcon" else None) for run in runs()]
-    first = write_report(made, tmp_path, CONTEXT, []).read_bytes()
+    first = write(made, tmp_path).read_bytes()
     slower = [replace(run, timing={"total": 9.0}) for run in reversed(made)]
-    assert write_report(slower, tmp_path, CONTEXT, []).read_bytes() == first
+    assert write(slower, tmp_path).read_bytes() == first
 
 
 def test_no_records_give_a_page_that_says_so(tmp_path):
@@ -166,7 +172,7 @@ def test_no_records_give_a_page_that_says_so(tmp_path):
 
 def test_it_can_be_read_aloud_and_used_from_a_keyboard(tmp_path):
     made = [written(tmp_path, run, film(8, 3) if run.method == "setcon" else None) for run in runs()]
-    text = write_report(made, tmp_path, CONTEXT, []).read_text()
+    text = write(made, tmp_path).read_text()
     found = Page(text)
     assert found.all("html")[0]["lang"] == "en" and found.all("main") and found.all("header")
     assert len(found.all("caption")) == len(found.all("table")) > 3
@@ -181,7 +187,7 @@ def test_it_can_be_read_aloud_and_used_from_a_keyboard(tmp_path):
 
 def test_every_line_of_a_table_has_as_many_cells_as_its_heads(tmp_path):
     values = [decoded(0.02, value, 0.5, 0.6) for value in (0.05, 0.07)]
-    write_report([record("bouncing_balls", "setcon", s, rows) for s, rows in enumerate(values)], tmp_path, CONTEXT, [])
+    write([record("bouncing_balls", "setcon", s, rows) for s, rows in enumerate(values)], tmp_path)
     for table in re.findall(r"<table>.*?</table>", (tmp_path / "report.html").read_text(), re.S):
         columns = {int(found) for found in re.findall(r'data-column="(\d+)"', table)}
         lines = [len(re.findall(r"<t[dh]", line)) for line in re.findall(r"<tr.*?</tr>", table.split("</thead>")[1])]
@@ -253,7 +259,7 @@ setTimeout(() => {
 
 @pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
 def test_in_a_browser_it_sorts_filters_and_opens_runs(tmp_path):
-    path = write_report(runs(), tmp_path, CONTEXT, [])
+    path = write(runs(), tmp_path)
     path.write_text(path.read_text() + ACTIONS)
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=500,800", "--virtual-time-budget=3000"]
     command = [BROWSER, *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri()]

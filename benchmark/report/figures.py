@@ -5,7 +5,8 @@ A pure function of these: the same records give the same bytes with the same ver
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -75,17 +76,12 @@ def write_figures(records: Iterable[Record], out: Path, context: Context = BARE)
     sources = digest([_content(out, scores) for scores in sets] + _code())
     if (found := drawn.files(folder, sources)) is not None:
         return found
-
-    def read(record: Record) -> Mapping[str, np.ndarray]:
-        return arrays(out, record)
-
     written: list[Path] = []
     with style():
         for scores in sets:
-            place = folder / f"{scores.suite}-{scores.budget}"
             for draw in FIGURES.get(scores.suite, EVERY):
-                for name, figure in draw(scores, read):
-                    written += save(figure, place / name)
+                for name, figure in draw(scores, partial(arrays, out)):
+                    written += save(figure, folder / scores.folder / name)
     remove_others(folder, written, (".png", ".pdf"))
     drawn.remember(folder, sources, written)
     return written

@@ -132,11 +132,8 @@ def _row(film: Film, t: int, targets: Sequence[str], slots: int) -> Row:
 def over_time(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     """For each data set and method one clip, time from left to right; of the first seed that has it."""
     for dataset in scores.datasets:
-        for entrant in scores.entrants():
-            for record in scores.of_seeds(entrant, dataset):
-                if film := Film.of(read(record), "decoder"):
-                    yield f"clip-{dataset}-{_slug(entrant)}", _clip(film, f"{entrant.title}, seed {record.seed}")
-                    break
+        for entrant, record, film in scores.firsts(dataset, lambda record: Film.of(read(record), "decoder")):
+            yield f"clip-{dataset}-{_slug(entrant)}", _clip(film, f"{entrant.title}, seed {record.seed}")
 
 
 def _clip(film: Film, title: str) -> Figure:

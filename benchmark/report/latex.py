@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 
-from benchmark.report.table import DASH, Cell, Column, Row, Table, number, signed
+from benchmark.report.table import DASH, Column, Row, Table, number, signed
 
 __all__ = ["ALIGNED", "PLAIN", "Form", "document", "escape", "render"]
 
@@ -160,7 +160,7 @@ def _columns(table: Table, form: Form) -> str:
     types, rest = [], r"@{\,}l" if form.split else ""
     for i, column in enumerate(table.columns):
         cells = [row.cells[i] for row in table.rows]
-        types.append(form.column([number(cell.ours.mean if cell.ours else None, column.decimals) for cell in cells]))
+        types.append(form.column([number(cell.mean, column.decimals) for cell in cells]))
         types.append(rest)
         if column.paper:
             types.append(form.column([number(cell.paper, column.decimals) for cell in cells]) + rest)
@@ -211,27 +211,17 @@ def _rules(widths: Sequence[int], drawn: Iterable[bool]) -> str:
 def _row(table: Table, row: Row, form: Form) -> str:
     texts = [escape(f"{row.title} {row.mark}".strip())]
     for column, cell in zip(table.columns, row.cells, strict=True):
-        remark = table.remark(column, cell)
-        mean = form.value(number(cell.ours.mean if cell.ours else None, column.decimals), cell.best)
-        rest = _spread(cell, column) + _small(f"({remark})" if remark else "") + escape(cell.signs)
+        mean = form.value(number(cell.mean, column.decimals), cell.best)
+        rest = _small(cell.spread(column.decimals)) + _small(table.remark(column, cell)) + escape(cell.signs)
         texts.append(form.joined(mean, rest))
         if column.paper:
             paper = form.value(number(cell.paper, column.decimals), False)
-            texts.append(form.joined(paper, _error(cell.paper_se, column)))
+            texts.append(form.joined(paper, _small(cell.paper_spread(column.decimals))))
         if column.distance:
             texts.append(form.value(signed(cell.distance), False))
     return " & ".join(texts) + r" \\"
 
 
-def _spread(cell: Cell, column: Column) -> str:
-    if cell.ours is None or cell.bounds is None:
-        return _error(cell.ours.se if cell.ours else None, column)
-    return _small("[{}, {}]".format(*(_in_signs(number(end, column.decimals), False) for end in cell.bounds)))
-
-
-def _error(se: float | None, column: Column) -> str:
-    return "" if se is None else _small(f"$\\pm$ {number(se, column.decimals)}")
-
-
 def _small(text: str) -> str:
-    return f" {{\\scriptsize{text}}}" if text else ""
+    """What follows a number; each hyphen is a minus."""
+    return f" {{\\scriptsize{escape(text).replace('-', '$-$')}}}" if text else ""

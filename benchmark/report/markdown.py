@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from benchmark.report.table import DASH, Cell, Column, Row, Table, number, signed
+from benchmark.report.table import Column, Row, Table, number, signed
 
 __all__ = ["grid", "render"]
 
@@ -26,8 +26,7 @@ def grid(lines: Sequence[Sequence[str]], prose: bool = False) -> str:
 
 
 def _head(column: Column) -> list[str]:
-    title = f"{column.group}: {column.title}" if column.group else column.title
-    return [title, *["paper"] * column.paper, *["diff."] * column.distance]
+    return [column.full_title, *["paper"] * column.paper, *["diff."] * column.distance]
 
 
 def _title(row: Row) -> str:
@@ -37,28 +36,13 @@ def _title(row: Row) -> str:
 
 def _texts(table: Table, row: Row) -> Iterator[str]:
     for column, cell in zip(table.columns, row.cells, strict=True):
-        remark = table.remark(column, cell)
-        yield _ours(cell, column.decimals) + (f" ({remark})" if remark else "") + cell.signs
+        mean = number(cell.mean, column.decimals)
+        rest = cell.spread(column.decimals) + table.remark(column, cell) + cell.signs
+        yield (f"**{mean}**" if cell.best else mean) + rest
         if column.paper:
-            yield number(cell.paper, column.decimals) + _error(cell.paper_se, column.decimals)
+            yield number(cell.paper, column.decimals) + cell.paper_spread(column.decimals)
         if column.distance:
             yield signed(cell.distance)
-
-
-def _ours(cell: Cell, decimals: int) -> str:
-    if cell.ours is None:
-        return DASH
-    mean = number(cell.ours.mean, decimals)
-    spread = _interval(cell.bounds, decimals) if cell.bounds else _error(cell.ours.se, decimals)
-    return (f"**{mean}**" if cell.best else mean) + spread
-
-
-def _error(se: float | None, decimals: int) -> str:
-    return f" ± {number(se, decimals)}" if se is not None else ""
-
-
-def _interval(bounds: tuple[float, float], decimals: int) -> str:
-    return " [{}, {}]".format(*(number(end, decimals) for end in bounds))
 
 
 def _line(texts: Sequence[str], widths: list[int], left: int) -> str:

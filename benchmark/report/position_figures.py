@@ -20,12 +20,8 @@ ROOM = 0.06
 def positions(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     """For each data set one frame a method, of the first seed that has it: the ridge line of slot accuracy."""
     for dataset in scores.datasets:
-        found: dict[str, Mapping[str, np.ndarray]] = {}
-        for entrant in scores.entrants():
-            every_seed = map(read, scores.of_seeds(entrant, dataset))
-            if first := next((arrays for arrays in every_seed if "linear.frame" in arrays), None):
-                found[entrant.title] = first
-        if found:
+        firsts = scores.firsts(dataset, lambda record: read(record).get("linear.frame"))
+        if found := {entrant.title: read(record) for entrant, record, _ in firsts}:
             yield f"positions-{dataset}", _beside_each_other(found)
 
 

@@ -113,10 +113,5 @@ def _matrices(panel: Axes, entrants: list[Entrant], blocks: Blocks) -> None:
 
 
 def _blocks(scores: Scores, dataset: str, read: Read) -> Blocks:
-    blocks = {}
-    for entrant in scores.entrants():
-        for record in scores.of_seeds(entrant, dataset):
-            if (shares := read(record).get("linear.importance_std")) is not None:
-                blocks[entrant] = record.notes["linear"]["objects"], shares
-                break
-    return blocks
+    found = scores.firsts(dataset, lambda record: read(record).get("linear.importance_std"))
+    return {entrant: (record.notes["linear"]["objects"], shares) for entrant, record, shares in found}

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
-from typing import Literal
+from typing import Literal, TypeVar
 
 from benchmark.records import Record
 from benchmark.report.statistics import Summary, summarise
 
 __all__ = ["Context", "Entrant", "Scores"]
 
+T = TypeVar("T")
 Role = Literal["floor", "", "ceiling"]
 ORDER: tuple[Role, ...] = ("floor", "", "ceiling")
 
@@ -59,6 +60,11 @@ class Scores:
     context: Context
     runs: Mapping[tuple[Entrant, str, int], Record]
 
+    @property
+    def folder(self) -> str:
+        """The name of its tables' and figures' folder, as "atari-quick"."""
+        return f"{self.suite}-{self.budget}"
+
     @classmethod
     def of(cls, records: Iterable[Record], context: Context) -> list[Scores]:
         """One a (suite, budget), in the order of their names.
@@ -92,6 +98,14 @@ class Scores:
     def of_seeds(self, entrant: Entrant, dataset: str) -> list[Record]:
         """Its records on that data set, seed by seed."""
         return [self.runs[key] for seed in self.seeds if (key := (entrant, dataset, seed)) in self.runs]
+
+    def firsts(self, dataset: str, find: Callable[[Record], T | None]) -> Iterator[tuple[Entrant, Record, T]]:
+        """For each entrant its first record on that data set in which `find` finds something, and what it finds."""
+        for entrant in self.entrants():
+            for record in self.of_seeds(entrant, dataset):
+                if (found := find(record)) is not None:
+                    yield entrant, record, found
+                    break
 
     def restricted(self, datasets: Iterable[str]) -> Scores:
         """The same with these data sets only."""

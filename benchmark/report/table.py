@@ -42,6 +42,11 @@ class Cell:
     runs: tuple[str, ...] = field(default=(), compare=False)
 
     @property
+    def mean(self) -> float | None:
+        """Of our value; None where there is none."""
+        return self.ours.mean if self.ours else None
+
+    @property
     def distance(self) -> float | None:
         """Ours less the paper's in units of the combined standard error, as `in_standard_errors` has it."""
         if self.ours is None or self.paper is None or not self.like_the_paper:
@@ -52,6 +57,16 @@ class Cell:
     def signs(self) -> str:
         """What stands beside the mean."""
         return ALIKE * self.alike + COLLAPSED * self.collapsed
+
+    def spread(self, decimals: int) -> str:
+        """What follows the mean, after a space: the bounds if there are any, else the standard error."""
+        if self.ours and self.bounds:
+            return " [{}, {}]".format(*(number(end, decimals) for end in self.bounds))
+        return _error(self.ours.se if self.ours else None, decimals)
+
+    def paper_spread(self, decimals: int) -> str:
+        """What follows the paper's value, after a space: its standard error, if it prints one."""
+        return _error(self.paper_se, decimals)
 
 
 @dataclass(frozen=True)
@@ -70,6 +85,11 @@ class Column:
     group: str = ""
     num_seeds: int | None = None
     method: str = ""
+
+    @property
+    def full_title(self) -> str:
+        """With the group's before it."""
+        return f"{self.group}: {self.title}" if self.group else self.title
 
 
 @dataclass(frozen=True)
@@ -99,11 +119,11 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def remark(self, column: Column, cell: Cell) -> str:
-        """What a cell says of what it covers or else of its n ("2 of 3" seeds); "" where none is missing."""
+        """What a cell says of what it covers or else of its n (" (2 of 3)" seeds); "" where none is missing."""
         seeds = column.num_seeds or self.num_seeds
         if cell.covered:
-            return "{} of {}".format(*cell.covered)
-        return f"{cell.ours.n} of {seeds}" if cell.ours and cell.ours.n != seeds else ""
+            return " ({} of {})".format(*cell.covered)
+        return f" ({cell.ours.n} of {seeds})" if cell.ours and cell.ours.n != seeds else ""
 
 
 def number(value: float | None, decimals: int) -> str:
@@ -114,6 +134,10 @@ def number(value: float | None, decimals: int) -> str:
 def signed(value: float | None) -> str:
     """A distance in standard errors as printed: with its sign, to a tenth."""
     return DASH if value is None else f"{value:+z.1f}"
+
+
+def _error(se: float | None, decimals: int) -> str:
+    return "" if se is None else f" ± {number(se, decimals)}"
 
 
 def strongest(
@@ -142,8 +166,8 @@ def csv(table: Table) -> str:
             ours = [cell.ours.mean, cell.ours.se, cell.ours.n] if cell.ours else [None, None, 0]
             interval = cell.bounds or (cell.ours.interval() if cell.ours else None) or (None, None)
             marks = [int(cell.best), int(cell.alike), int(cell.collapsed)]
-            title = f"{column.group}: {column.title}" if column.group else column.title
-            lines.writerow([row.title, title, *ours, *interval, *marks, cell.distance, cell.paper, cell.paper_se])
+            paper = [cell.distance, cell.paper, cell.paper_se]
+            lines.writerow([row.title, column.full_title, *ours, *interval, *marks, *paper])
     return text.getvalue()
 
 

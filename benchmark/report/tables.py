@@ -41,7 +41,7 @@ EVERY: tuple[Maker, ...] = (cswm_tables.tables, setcon_tables.tables, scn_tables
 def build(records: Iterable[Record], context: Context) -> dict[str, list[Table]]:
     """All tables, by the (suite, budget) that they hold, as "atari-quick"."""
     return {
-        f"{scores.suite}-{scores.budget}": [
+        scores.folder: [
             table for make in (*MAKERS.get(scores.suite, EVERY), probe_tables.tables) for table in make(scores)
         ]
         for scores in Scores.of(records, context)

@@ -26,10 +26,8 @@ def films(sets: list[Scores], read: Read) -> Iterator[Markup]:
     left = LIMIT
     for scores in sets:
         for dataset in scores.datasets:
-            for entrant in scores.entrants():
-                every_seed = (Film.of(read(record), "decoder") for record in scores.of_seeds(entrant, dataset))
-                film = next(filter(None, every_seed), None)
-                if film and len(picture := _strip(film)) <= left:
+            for entrant, _, film in scores.firsts(dataset, lambda record: Film.of(read(record), "decoder")):
+                if len(picture := _strip(film)) <= left:
                     left -= len(picture)
                     title = f"{dataset}, {entrant.title}, {scores.budget}"
                     yield _player(film, picture, title, scores, entrant.method)

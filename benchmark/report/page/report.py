@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from benchmark.records import Record, write_atomically
 from benchmark.report.captions import PLUMBING, commit_of, listed
@@ -21,7 +20,6 @@ from benchmark.report.page.run_data import run_data
 from benchmark.report.page.table_view import Numbers, render
 from benchmark.report.scores import Context, Scores
 from benchmark.report.table import Table
-from benchmark.report.tables import everything
 from benchmark.suites import SUITES
 
 __all__ = ["write_report"]
@@ -40,20 +38,15 @@ def write_report(
     out: Path,
     context: Context,
     figures: Iterable[Path],
-    made: Mapping[str, list[Table]] | None = None,
+    tables: Mapping[str, list[Table]],
 ) -> Path:
     """Write `report.html` into the output folder `out`, with those of its `figures` that are PNG.
 
-    `made` are the tables of these records, if they are made already. Raises OSError.
+    `tables` are all that these records give, as `everything` makes them. Raises OSError.
     """
-
-    def read(record: Record) -> Mapping[str, np.ndarray]:
-        return arrays(out, record)
-
     runs = sorted(records, key=lambda run: (run.suite, run.budget, run.dataset, run.method, run.digest, run.seed))
     numbers = {run.path.as_posix(): i for i, run in enumerate(runs)}
     sets = Scores.of(runs, context)
-    tables = everything(runs, context) if made is None else made
     body = [
         element("a", "Skip to the tables", href="#tables", class_="skip"),
         _header(runs),
@@ -63,7 +56,7 @@ def write_report(
             _what_was_run(sets),
             _tables(sets, tables, numbers),
             _section("Figures", *_figures(sets, [path for path in figures if path.suffix == ".png"])),
-            _section("Clips", *films(sets, read)),
+            _section("Clips", *films(sets, partial(arrays, out))),
             _section("Runs", _runs(runs)) if runs else None,
         ),
         element("dialog", id="window", aria_labelledby="window-title"),
@@ -168,7 +161,7 @@ def _succeeded(scores: Scores, title: str) -> str:
 def _tables(sets: Sequence[Scores], tables: Mapping[str, list[Table]], numbers: Numbers) -> Markup:
     parts = []
     for scores in sorted(sets, key=lambda s: (_order(s.budget), s.suite)):
-        found = [render(table, numbers) for table in tables[f"{scores.suite}-{scores.budget}"]]
+        found = [render(table, numbers) for table in tables[scores.folder]]
         name = f"Suite {scores.suite}, budget {scores.budget}"
         parts.append(_section(name, *found, suite=scores.suite, budget=scores.budget))
     return element("div", *parts, id="tables")
@@ -176,7 +169,7 @@ def _tables(sets: Sequence[Scores], tables: Mapping[str, list[Table]], numbers: 
 
 def _figures(sets: Sequence[Scores], paths: Sequence[Path]) -> list[Markup]:
     """As many as LIMIT allows, smallest first; the others are named."""
-    of = {f"{scores.suite}-{scores.budget}": scores for scores in sets}
+    of = {scores.folder: scores for scores in sets}
     sizes = {path: path.stat().st_size for path in sorted(paths)}
     shown, total = set(), 0
     for path in sorted(sizes, key=lambda p: (sizes[p], p)):

@@ -99,34 +99,26 @@ def _row(table: Table, row: Row, numbers: Numbers) -> Markup:
 
 def _cells(table: Table, column: Column, cell: Cell, numbers: Numbers) -> Iterator[Markup]:
     whose = {"data_method": column.method or None}
-    mean = cell.ours.mean if cell.ours else None
-    yield element("td", *_ours(table, column, cell, numbers), data_value=_exact(mean), **whose)
+    yield element("td", *_ours(table, column, cell, numbers), data_value=_exact(cell.mean), **whose)
     if column.paper:
-        error = f" ± {number(cell.paper_se, column.decimals)}" if cell.paper_se is not None else ""
-        yield element("td", number(cell.paper, column.decimals) + error, data_value=_exact(cell.paper), **whose)
+        paper = number(cell.paper, column.decimals) + cell.paper_spread(column.decimals)
+        yield element("td", paper, data_value=_exact(cell.paper), **whose)
     if column.distance:
         yield element("td", signed(cell.distance), data_value=_exact(cell.distance), **whose)
 
 
 def _ours(table: Table, column: Column, cell: Cell, numbers: Numbers) -> Iterator[Markup]:
     """The mean, linked to its runs, then its error and marks."""
-    text = number(cell.ours.mean if cell.ours else None, column.decimals)
+    text = number(cell.mean, column.decimals)
     mean = element("strong", text) if cell.best else text
     runs = [numbers[path] for path in cell.runs if path in numbers]
     if runs:
         mean = element("a", mean, href=f"#run-{runs[0]}", data_runs=" ".join(map(str, runs)), class_="number")
     yield join(mean)
-    spread = _spread(cell, column.decimals)
-    remark = table.remark(column, cell)
-    yield element("small", f"{spread}{f' ({remark})' if remark else ''}") if spread or remark else join()
+    rest = cell.spread(column.decimals) + table.remark(column, cell)
+    yield element("small", rest) if rest else join()
     for sign in cell.signs:
         yield element("sup", element("abbr", sign, title=MEANINGS[sign]))
-
-
-def _spread(cell: Cell, decimals: int) -> str:
-    if cell.ours is not None and cell.bounds:
-        return " [{}, {}]".format(*(number(end, decimals) for end in cell.bounds))
-    return f" ± {number(cell.ours.se, decimals)}" if cell.ours and cell.ours.se is not None else ""
 
 
 def _exact(value: float | None) -> str | None:
