@@ -81,18 +81,18 @@ def jit_once(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _usable(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The compiler options; none where this jaxlib does not know one of them or the backend is not a CPU."""
-    return dict(options) if _known(tuple(options.items())) else {}
+    """Those of the compiler options that this jaxlib knows; none where the backend is not a CPU."""
+    return {name: value for name, value in options.items() if _known(name, value)}
 
 
 @cache
-def _known(options: tuple[tuple[str, Any], ...]) -> bool:
+def _known(option: str, value: Any) -> bool:
     import jax
 
     if jax.default_backend() != "cpu":
         return False
     try:
-        jax.jit(lambda x: x + 1, compiler_options=dict(options))(0)
+        jax.jit(lambda x: x + 1, compiler_options={option: value})(0)
     except Exception:  # jaxlib raises its own runtime error for an option that it does not know
         return False
     return True

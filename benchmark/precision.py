@@ -58,21 +58,9 @@ def _operate(operation: Any, inputs: list[Any]) -> Sequence[Any]:
     if name in ("jit", "pjit"):
         return _evaluate(parameters["jaxpr"], inputs)
     if name == "scan":
-        return _scan(parameters, inputs)
+        body = parameters["jaxpr"]
+        parameters = parameters | {"jaxpr": jax.make_jaxpr(lambda *values: _evaluate(body, values))(*body.in_avals)}
     bound = operation.primitive.get_bind_params(parameters)
     functions, parameters = bound if isinstance(bound, tuple) else ((), bound)  # older and newer JAX
     results = operation.primitive.bind(*functions, *inputs, **parameters)
     return results if operation.primitive.multiple_results else [results]
-
-
-def _scan(parameters: dict[str, Any], inputs: list[Any]) -> list[Any]:
-    first, carried = parameters["num_consts"], parameters["num_carry"]
-    constants, start, sequences = inputs[:first], inputs[first : first + carried], inputs[first + carried :]
-
-    def body(carry: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
-        results = _evaluate(parameters["jaxpr"], [*constants, *carry, *slices])
-        return results[:carried], results[carried:]
-
-    how = {name: parameters[name] for name in ("length", "reverse", "unroll")}
-    end, gathered = jax.lax.scan(body, start, sequences, **how)
-    return [*end, *gathered]

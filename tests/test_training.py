@@ -159,9 +159,10 @@ def test_a_loss_that_explodes_in_one_of_several_ends_them_all():
 
 
 def test_compiler_options_that_this_jaxlib_does_not_know_are_left_out():
-    assert machine._usable({"xla_there_is_no_such_option": 1}) == {}
+    known = {"xla_backend_optimization_level": 0}
+    assert machine._usable({"xla_there_is_no_such_option": 1} | known) == known
     assert machine._usable(machine.CPU_OPTIONS) == machine.CPU_OPTIONS  # else steps are slow: see docs/performance.md
-    assert machine._usable(machine.RUN_ONCE) == machine.RUN_ONCE
+    assert known.items() <= machine.RUN_ONCE.items()
 
 
 def test_few_steps_are_those_of_a_program_that_was_compiled_for_many():
