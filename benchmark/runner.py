@@ -291,6 +291,7 @@ class Runner:
         for row in record.metrics:
             rows.setdefault(row["probe"], []).append(row)
         notes, whole = dict(record.notes), run.arrays_intact(self.out, record)
+        notes.pop("failed_probes", None)
         asked = dict(record.probes) if whole else {}
         arrays = parameters.load_named(run.arrays(self.out)) if whole and notes.get("arrays_sha256") else {}
         errors: dict[str, BaseException] = {}
@@ -316,6 +317,7 @@ class Runner:
             return answered
         first, *others = errors
         too = f" ({', '.join(others)} failed too)" if others else ""
+        notes["failed_probes"] = [*errors]
         return failed(answered, *errors.values(), where=f"probe {first}{too}: ")
 
     def _confirm(self) -> None:

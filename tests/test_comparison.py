@@ -242,10 +242,9 @@ def test_a_probe_that_no_suite_names_has_a_table_of_its_own():
         return replace(plain, metrics=[*plain.metrics, *own], probes={"linear": {}, "unrest": {}})
 
     records = [of(d, m, s, i + s) for d in ("boxing", "pong") for i, m in enumerate(("scn", "cswm")) for s in (0, 1)]
-    broken = replace(
-        game("pong", "setcon", 0, 0.4), status="failed", reason="probe linear (other, unrest failed too): it fell over"
-    )
-    other = replace(game("tennis", "slotwise", 0, 0.4), status="failed", reason="probe unrest-too: it fell over")
+    fell = {"status": "failed", "reason": "it fell over"}
+    broken = replace(game("pong", "setcon", 0, 0.4), notes={"failed_probes": ["linear", "unrest"]}, **fell)
+    other = replace(game("tennis", "slotwise", 0, 0.4), notes={"failed_probes": ["unrest-too"]}, **fell)
     found = tables([*records, other, broken])
     table = found["probe-unrest"]
     assert [row.title for row in table.rows] == ["cswm", "scn", "setcon"]  # slotwise was not asked

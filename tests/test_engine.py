@@ -255,6 +255,11 @@ def test_what_a_probe_gives_that_cannot_be_kept_takes_nothing_of_the_others_with
     worse = replace(run, probes={"bad": Bad(), "worse": Bad(), "good": Good()})
     (record,) = Runner(tmp_path / "worse", tmp_path, PlainProgress({}).lane()).execute([plan.Item(worse, "new")])
     assert record.reason.startswith("probe bad (worse failed too): ")
+    assert record.notes["failed_probes"] == ["bad", "worse"]
+    mended = replace(worse, probes={"bad": Good(), "worse": Good(), "good": Good()})
+    (item,) = plan.plan([mended], tmp_path / "worse", tmp_path, retry_failed=True, reprobe=False)
+    (record,) = Runner(tmp_path / "worse", tmp_path, PlainProgress({}).lane()).execute([item])
+    assert record.status == "ok" and "failed_probes" not in record.notes
     kept = parameters.load_named(asked.arrays(tmp_path))
     assert [*kept] == ["good.few"] and kept["good.few"].tolist() == [0, 1, 2]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from benchmark.records import Record
@@ -29,13 +28,11 @@ def tables(scores: Scores) -> list[Table]:
 
 def _concerned(probe: str, scores: Scores) -> dict[tuple[Entrant, str, int], Record]:
     """The runs that the probe was asked of, also where it failed."""
-    return {key: record for key, record in scores.runs.items() if probe in record.probes or probe in _failed(record)}
-
-
-def _failed(record: Record) -> list[str]:
-    """The probes that its reason names."""
-    named = re.match(r"probe (\S+?)(?: \((.+?) failed too\))?: ", record.reason or "")
-    return [named[1], *(named[2].split(", ") if named[2] else [])] if named else []
+    return {
+        key: record
+        for key, record in scores.runs.items()
+        if probe in record.probes or probe in record.notes.get("failed_probes", ())
+    }
 
 
 def _of(probe: str, scores: Scores) -> Table:
