@@ -14,8 +14,6 @@ from benchmark import records
 from benchmark.checked import JSON, told
 from benchmark.types import Metric, ProbeResult
 
-__all__ = ["ARRAYS_LIMIT", "Answer"]
-
 ARRAYS_LIMIT = 4_000_000
 """Bytes of arrays for figures that a probe may leave beside a record."""
 

@@ -19,8 +19,6 @@ from benchmark.records import digest
 from benchmark.registry import source
 from benchmark.types import Array, Batch, DatasetSpec, Float, Int, Key, Slots
 
-__all__ = ["JSON", "are_splits", "build", "encode", "loaded", "loss", "predict", "told"]
-
 JSON = "numbers, texts, booleans, None, lists and dicts"
 """What a record can hold."""
 

@@ -12,8 +12,6 @@ from benchmark.plan import Run
 from benchmark.progress import Progress
 from benchmark.records import Record
 
-__all__ = ["LOGS", "Logged", "opener", "with_log"]
-
 Send = Callable[[dict[str, float], int], None]
 """Takes numbers by name, at a step."""
 

@@ -14,8 +14,6 @@ from pathlib import Path
 from benchmark.errors import RAISED, UserError, place
 from benchmark.registry import datasets, methods, probes
 
-__all__ = ["load_plugins"]
-
 REMEDY = "give the path of a Python file, or a module that can be imported"
 
 _loaded: set[str] = set()

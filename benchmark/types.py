@@ -15,25 +15,6 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-__all__ = [
-    "Array",
-    "Batch",
-    "Bool",
-    "Coordinate",
-    "Data",
-    "DatasetSpec",
-    "Decoded",
-    "Float",
-    "Frozen",
-    "Int",
-    "Key",
-    "Labels",
-    "Metric",
-    "ProbeResult",
-    "Slots",
-]
-
-
 Data = Any  # a pytree of arrays; what it holds is the split's own affair
 Key = PRNGKeyArray | jax.Array
 

@@ -8,8 +8,6 @@ import numpy as np
 
 from benchmark.types import Bool, Float, Frozen
 
-__all__ = ["blind_painters"]
-
 PIXELS_PER_CALL = 2**20
 """Pixels of the videos that are read at once for the baselines."""
 

@@ -15,8 +15,6 @@ from benchmark.registry import probes
 from benchmark.types import DatasetSpec, Float, Frozen, Int, Metric, ProbeResult
 from probes.segmentation import fg_ari
 
-__all__ = ["ColourKMeans"]
-
 
 @probes.register("colour-kmeans")
 @dataclass(frozen=True, kw_only=True)

@@ -23,8 +23,6 @@ from probes.decoder_figures import figures
 from probes.decoding import Aligned, Decode, Rule, align, fit_decoder, score
 from probes.segmentation import fg_ari
 
-__all__ = ["Decoder"]
-
 LARGEST = 64 * 64
 """Pixels of the largest frame that is decoded."""
 

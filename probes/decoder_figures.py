@@ -6,8 +6,6 @@ import numpy as np
 from benchmark.types import DatasetSpec, Frozen
 from probes.decoding import Aligned, Decode, painted
 
-__all__ = ["figure_frames", "figures"]
-
 FIGURE_BYTES = 1_300_000
 """Bytes of arrays for figures that a decoder probe leaves."""
 

@@ -10,8 +10,6 @@ from typing import ClassVar
 from benchmark.registry import probes
 from probes.decoder import Decoder
 
-__all__ = ["DecoderRollout"]
-
 
 @probes.register("decoder-rollout")
 @dataclass(frozen=True, kw_only=True)

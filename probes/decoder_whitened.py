@@ -17,8 +17,6 @@ from benchmark.registry import probes
 from benchmark.types import Float, Frozen, ProbeResult
 from probes.decoder import Decoder
 
-__all__ = ["DecoderWhitened"]
-
 FAINTEST = 1e-5
 """Of a slot's largest variance: what has less is scaled as if it had as much."""
 

@@ -13,8 +13,6 @@ from benchmark.contracts import Probe
 from benchmark.registry import probes
 from benchmark.types import Bool, Float, Frozen, Metric, ProbeResult
 
-__all__ = ["Diagnostics", "effective_rank", "slot_correlation", "slot_usage", "temporal_variance"]
-
 
 @probes.register("diagnostics")
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["compactness", "importance", "modularity", "random_floor"]
-
 
 def importance(
     coefficients: Float[np.ndarray, "*b p f"], objects: Sequence[int], num_slots: int

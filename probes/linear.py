@@ -28,8 +28,6 @@ from probes.importance import compactness, importance, modularity, random_floor
 from probes.positions import one_frame
 from probes.regression import Fit, Frames, constant_columns, fit
 
-__all__ = ["Linear"]
-
 STRUCTURE = tuple(f"{name}{form}" for form in ("", "_std", "_floor") for name in ("compactness", "modularity"))
 
 

@@ -11,8 +11,6 @@ from benchmark.registry import probes
 from benchmark.types import DatasetSpec, Frozen, Int, Metric, ProbeResult
 from probes.segmentation import fg_ari, hard_segments, mean_best_overlap
 
-__all__ = ["Masks"]
-
 MEASURES = {"fg_ari": fg_ari, "mbo": mean_best_overlap}
 
 

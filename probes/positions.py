@@ -5,8 +5,6 @@ import numpy as np
 
 from benchmark.types import Float, Frozen
 
-__all__ = ["one_frame"]
-
 
 def one_frame(test: Frozen, predicted: Float[np.ndarray, "n p"]) -> dict[str, np.ndarray]:
     """A test frame from the middle of those that count, and both places of each object in its pixels.

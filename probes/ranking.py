@@ -20,8 +20,6 @@ from benchmark.contracts import Probe
 from benchmark.registry import probes
 from benchmark.types import DatasetSpec, Float, Frozen, Int, Metric, ProbeResult
 
-__all__ = ["Ranking"]
-
 STEPS = (1, 5, 10)
 
 PAIRS_PER_CALL = 2**22

@@ -6,8 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-__all__ = ["Fit", "Frames", "Line", "Reduction", "constant_columns", "fit"]
-
 
 class Frames(NamedTuple):
     """The frames of a split that count: features of each and where its objects are."""

@@ -20,8 +20,6 @@ from benchmark.modules.backbones import BACKBONES
 from benchmark.modules.slot_maps import slot_encoder
 from benchmark.types import Batch, Data, DatasetSpec, Key
 
-__all__ = ["CHECKS", "Source"]
-
 BATCH = 3
 
 

@@ -14,8 +14,6 @@ from benchmark.contracts import Splits
 from benchmark.modules.clips import ClipsInMemory
 from benchmark.types import DatasetSpec, Int, Labels
 
-__all__ = ["ground", "squares"]
-
 CLIPS = 6
 MAX_PIXELS = 16_384
 """Larger frames are halved until they have no more: a check is about rules, not about size."""

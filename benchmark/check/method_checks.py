@@ -15,8 +15,6 @@ from benchmark.check.trial import Trial, compiled
 from benchmark.contracts import Method
 from benchmark.types import Array, Key
 
-__all__ = ["checks"]
-
 ROUNDING = 1e-5
 """A difference that two computations of the same may show, as a share of the largest number."""
 

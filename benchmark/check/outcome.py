@@ -12,17 +12,6 @@ from benchmark.errors import RAISED, raised
 from benchmark.records import digest
 from benchmark.registry import configuration
 
-__all__ = [
-    "Check",
-    "Outcome",
-    "ask",
-    "draws_outside_jax",
-    "program",
-    "reason_or_none",
-    "settings_are_plain_values",
-    "title",
-]
-
 Check = Callable[[Any], str | None]
 """Named for its claim; None, or what is wrong and what was expected."""
 

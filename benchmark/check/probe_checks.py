@@ -17,8 +17,6 @@ from benchmark.check.outcome import Check
 from benchmark.contracts import Probe, Split, Splits
 from benchmark.types import DatasetSpec, Float, Frozen, ProbeResult
 
-__all__ = ["CHECKS", "Question"]
-
 SLOT_SIZE = 4
 KEY = 0
 

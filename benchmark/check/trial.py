@@ -17,8 +17,6 @@ from benchmark.contracts import Method, Splits
 from benchmark.training import adam, split
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
 
-__all__ = ["Trial", "compiled"]
-
 BATCH = 4
 STEPS = 10
 

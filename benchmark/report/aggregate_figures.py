@@ -12,8 +12,6 @@ from benchmark.report.drawing import COLUMN, PAGE, Figure, Read, legend, looks, 
 from benchmark.report.scores import Scores
 from benchmark.report.table import number
 
-__all__ = ["heat_map", "profiles"]
-
 LEVELS = np.linspace(0, 1, 101)
 
 IN_A_COLUMN = 9

@@ -23,8 +23,6 @@ from benchmark.report.statistics import Summary
 from benchmark.report.table import Cell, Column, Row, Table
 from benchmark.types import Float
 
-__all__ = ["samples", "tables"]
-
 METRIC = "r2_ridge"
 """What methods are compared by over data sets; higher is better."""
 

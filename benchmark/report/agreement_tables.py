@@ -13,8 +13,6 @@ from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import Summary
 from benchmark.report.table import Cell, Column, Row, Table
 
-__all__ = ["kendall", "scn", "setcon", "spearman"]
-
 Pairs = tuple[tuple[float, float], ...]
 """Ours and the paper's."""
 

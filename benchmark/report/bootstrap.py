@@ -14,17 +14,6 @@ import numpy as np
 
 from benchmark.types import Float, Int
 
-__all__ = [
-    "FEW_SEEDS",
-    "Estimate",
-    "average_rank",
-    "bootstrap",
-    "iqm",
-    "probability_of_improvement",
-    "profile",
-    "resampled",
-]
-
 Sample = Float[np.ndarray, "_ d"]  # samples may differ in their seeds
 Draws = Float[np.ndarray, "*r s d"]
 

@@ -12,8 +12,6 @@ from benchmark.report.scores import Entrant, Scores
 from benchmark.report.table import ALIKE, Cell
 from benchmark.suites import SUITES, Training, paper_share
 
-__all__ = ["PLUMBING", "caption", "listed", "notes", "sentences"]
-
 PLUMBING = "Plumbing test: the numbers mean nothing."
 
 NOT_WORSE = (

@@ -13,8 +13,6 @@ from benchmark.report.scores import Context, Entrant, Scores
 from benchmark.report.statistics import Summary, holm, paired, summarise, welch
 from benchmark.report.table import DASH
 
-__all__ = ["Change", "as_markdown", "changes"]
-
 What = tuple[str, str, str]
 """Metric, target and probe, as `Scores.value` takes them."""
 

@@ -8,8 +8,6 @@ from benchmark.records import Record
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.table import COLLAPSED
 
-__all__ = ["collapsed", "footnote", "reason"]
-
 
 def reason(record: Record) -> str | None:
     """Why a run counts as collapsed; None where it does not, or nobody asked."""

@@ -9,8 +9,6 @@ from benchmark.report.scores import Scores
 from benchmark.report.setcon_tables import ERROR
 from benchmark.report.table import Column, Table
 
-__all__ = ["Variant", "tables", "variants"]
-
 TARGETS = {"p1": ("p", "slots predicted one step ahead"), "s": ("s", "the slots of the frame itself")}
 
 

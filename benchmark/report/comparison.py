@@ -13,8 +13,6 @@ from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import Summary, holm, paired
 from benchmark.report.table import Cell, Column, Row, Table, strongest
 
-__all__ = ["Measure", "Published", "beside_the_papers", "by_method", "cells", "scaled"]
-
 Published = Mapping[str, float]
 """A paper's values by method."""
 

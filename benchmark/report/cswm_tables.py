@@ -10,8 +10,6 @@ from benchmark.report.published import published
 from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Table
 
-__all__ = ["tables"]
-
 STEPS = (1, 5, 10)
 
 METRICS = {"hits_at_1": "H@1", "mrr": "MRR"}

@@ -15,26 +15,6 @@ import numpy as np
 from benchmark.records import Record, write_atomically
 from benchmark.report.scores import Entrant, Scores
 
-__all__ = [
-    "BLACK",
-    "COLUMN",
-    "PAGE",
-    "Axes",
-    "Draw",
-    "Figure",
-    "Look",
-    "Read",
-    "legend",
-    "logarithmic",
-    "looks",
-    "name_below",
-    "panels",
-    "save",
-    "say_troubles",
-    "style",
-    "troubles",
-]
-
 Figure = Any  # matplotlib's; it is imported where it is used
 Axes = Any
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from benchmark.records import write_atomically
 
-__all__ = ["files", "remember"]
-
 NAME = "drawn.json"
 
 

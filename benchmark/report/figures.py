@@ -22,8 +22,6 @@ from benchmark.report.leftovers import remove_others
 from benchmark.report.published import PAPERS
 from benchmark.report.scores import Context, Scores
 
-__all__ = ["write_figures"]
-
 BARE = Context()
 
 FIGURES: dict[str, tuple[Draw, ...]] = {

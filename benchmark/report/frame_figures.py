@@ -16,8 +16,6 @@ from benchmark.report.scores import Entrant, Scores
 from benchmark.report.setcon_tables import HORIZON
 from benchmark.types import Float
 
-__all__ = ["frames_ahead", "one_frame", "over_time"]
-
 Image = Float[np.ndarray, "h w 3"]
 
 Row = Sequence[Image | None]

@@ -13,8 +13,6 @@ from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Row, Table
 from benchmark.suites import SUITES
 
-__all__ = ["tables"]
-
 
 @dataclass(frozen=True)
 class Main:

@@ -11,8 +11,6 @@ from itertools import accumulate, groupby
 
 from benchmark.report.table import DASH, Column, Row, Table, number, signed
 
-__all__ = ["ALIGNED", "PLAIN", "Form", "document", "escape", "render"]
-
 SIGNS = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from benchmark.suites import SUITES
 
-__all__ = ["remove_others"]
-
 
 def remove_others(out: Path, written: Iterable[Path], endings: tuple[str, ...]) -> None:
     """Of the files with those endings (".md"), leave in our folders in `out` only what was written now.

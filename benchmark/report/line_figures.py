@@ -11,8 +11,6 @@ from benchmark.report.scores import Entrant, Scores
 from benchmark.report.setcon_tables import HORIZON
 from benchmark.report.statistics import summarise
 
-__all__ = ["colours", "learning_curves", "steps_ahead"]
-
 LABELS = {"mse": "MSE (1e-2)", "fg_ari": "ARI (%)"}
 
 RULES: dict[str, Callable[[Variant], bool]] = {

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from benchmark.report.table import Column, Row, Table, number, signed
 
-__all__ = ["grid", "render"]
-
 
 def render(table: Table) -> str:
     """Caption, table, notes. A paper's values have a column of their own to the right of ours."""

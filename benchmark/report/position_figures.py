@@ -10,8 +10,6 @@ import numpy as np
 from benchmark.report.drawing import COLOURS, PAGE, Axes, Figure, Read, legend, panels
 from benchmark.report.scores import Scores
 
-__all__ = ["positions"]
-
 COLUMNS = 4
 ROOM = 0.06
 """Of the frame's side is shown beyond it, so that what is predicted outside is seen to be."""

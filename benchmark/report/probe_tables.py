@@ -11,8 +11,6 @@ from benchmark.report.scores import Entrant, Scores
 from benchmark.report.table import Column, Table
 from benchmark.suites import SUITES
 
-__all__ = ["tables"]
-
 WIDEST = 8
 """Columns of a table at most."""
 

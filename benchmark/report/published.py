@@ -7,8 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PAPERS", "published"]
-
 PAPERS = Path(__file__).parents[2] / "results" / "papers"
 """A TOML file a paper."""
 

@@ -11,8 +11,6 @@ from benchmark.report.published import published
 from benchmark.report.scores import Entrant, Scores
 from benchmark.types import Float
 
-__all__ = ["accuracy", "importance"]
-
 Blocks = dict[Entrant, tuple[list[str], Float[np.ndarray, "o k"]]]
 """Objects and their shares in each slot."""
 

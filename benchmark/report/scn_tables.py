@@ -13,8 +13,6 @@ from benchmark.report.published import published
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.table import Cell, Column, Row, Table
 
-__all__ = ["tables"]
-
 MARKS = {
     "†": ("few_test", "fewer than 200 test frames."),
     "‡": ("not_position", "some of its labels are not positions (see its records)."),

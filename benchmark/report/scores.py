@@ -12,8 +12,6 @@ from typing import Literal, TypeVar
 from benchmark.records import Record
 from benchmark.report.statistics import Summary, summarise
 
-__all__ = ["Context", "Entrant", "Scores"]
-
 T = TypeVar("T")
 Role = Literal["floor", "", "ceiling"]
 ORDER: tuple[Role, ...] = ("floor", "", "ceiling")

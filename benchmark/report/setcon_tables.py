@@ -21,8 +21,6 @@ from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Table
 from benchmark.report.yardsticks import WITHOUT_MODEL, by_colour, painted, with_yardsticks
 
-__all__ = ["ERROR", "HORIZON", "tables"]
-
 HORIZON = ("s", "p1", "p2", "p3", "p4", "p5")
 """Slots of the frame itself and predicted 1 to 5 steps ahead, the targets of the decoder's probes."""
 

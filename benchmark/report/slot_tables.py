@@ -8,8 +8,6 @@ from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Table
 from benchmark.report.yardsticks import BY_COLOUR, by_colour, with_yardsticks
 
-__all__ = ["linear", "masks"]
-
 
 def linear(scores: Scores) -> Table | None:
     """What a linear regression finds in the slots."""

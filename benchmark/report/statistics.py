@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Summary", "holm", "in_standard_errors", "paired", "summarise", "welch"]
-
 
 @dataclass(frozen=True)
 class Summary:

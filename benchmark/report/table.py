@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 
 from benchmark.report.statistics import Summary, in_standard_errors
 
-__all__ = ["ALIKE", "COLLAPSED", "DASH", "Cell", "Column", "Row", "Table", "csv", "number", "signed", "strongest"]
-
 DASH = "—"
 
 ALIKE = "°"

@@ -24,8 +24,6 @@ from benchmark.report.leftovers import remove_others
 from benchmark.report.scores import Context, Scores
 from benchmark.report.table import Table, csv
 
-__all__ = ["Context", "build", "everything", "in_markdown", "write"]
-
 Maker = Callable[[Scores], list[Table]]
 
 MAKERS: dict[str, tuple[Maker, ...]] = {

@@ -13,8 +13,6 @@ from typing import Any
 from benchmark.records import Record, tidy, write_atomically
 from benchmark.report import markdown
 
-__all__ = ["COLUMNS", "METRICS", "write_metrics"]
-
 COLUMNS = {
     "suite": "the suite under which the run was made",
     "budget": "what it spent on training: smoke (its numbers mean nothing), quick or paper",

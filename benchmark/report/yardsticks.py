@@ -11,8 +11,6 @@ from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import Summary, summarise
 from benchmark.report.table import Cell, Row, Table
 
-__all__ = ["BY_COLOUR", "WITHOUT_MODEL", "by_colour", "painted", "with_yardsticks"]
-
 BY_COLOUR = "Colour k-means clusters the pixels of a frame by their colours: what masks are worth without a model."
 
 WITHOUT_MODEL = {

@@ -6,8 +6,6 @@ import json
 from html import escape
 from typing import Any
 
-__all__ = ["Markup", "element", "join", "script_data", "verbatim"]
-
 VOID = ("img", "input", "meta")
 
 

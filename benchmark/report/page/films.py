@@ -15,8 +15,6 @@ from benchmark.report.page.elements import Markup, element
 from benchmark.report.scores import Scores
 from benchmark.types import Float
 
-__all__ = ["embedded", "films"]
-
 LIMIT = 2_000_000
 """Bytes of clips that a page holds at most."""
 

@@ -22,8 +22,6 @@ from benchmark.report.scores import Context, Scores
 from benchmark.report.table import Table
 from benchmark.suites import SUITES
 
-__all__ = ["write_report"]
-
 HERE = Path(__file__).parent
 
 LIMIT = 5_000_000

@@ -7,8 +7,6 @@ from typing import Any
 
 from benchmark.records import Record, digest
 
-__all__ = ["run_data"]
-
 SHARED = ("configuration", "probes", "data", "provenance")
 
 

@@ -9,8 +9,6 @@ from benchmark.report.captions import PLUMBING, sentences
 from benchmark.report.page.elements import Markup, element, join
 from benchmark.report.table import ALIKE, COLLAPSED, Cell, Column, Row, Table, number, signed
 
-__all__ = ["Numbers", "render"]
-
 Numbers = Mapping[str, int]
 """The number of each run in the page, by the path of its record."""
 
