@@ -34,9 +34,8 @@ def _tensorboard(out: Path, run: Run) -> tuple[Send, Callable[[], None]]:
 def _wandb(out: Path, run: Run) -> tuple[Send, Callable[[], None]]:
     import wandb
 
-    name = f"{run.dataset_name}, {run.method_name}, seed {run.seed}"
     config = {"suite": run.suite, "budget": run.budget, **run.configuration}
-    session = wandb.init(project="slotbench", name=name, config=config, dir=str(out), reinit="finish_previous")
+    session = wandb.init(project="slotbench", name=str(run), config=config, dir=str(out), reinit="finish_previous")
     return session.log, session.finish
 
 

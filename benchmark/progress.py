@@ -132,11 +132,11 @@ class PlainLane:
     def run_finished(self, record: Record) -> None:
         self.remaining.finish(record.path)
         end = record.reason or (f"loss {record.curve[-1][1]:.4g}" if record.curve else "not trained")
-        name = f"{record.dataset}, {record.method}, seed {record.seed}"
-        took = f"took {duration(time.monotonic() - self._pace.began)}" if name == self._name else "done elsewhere"
+        own = str(record) == self._name
+        took = f"took {duration(time.monotonic() - self._pace.began)}" if own else "done elsewhere"
         left = duration(self.remaining.seconds())
         count = f"[{self.remaining.done}/{self.remaining.total}]"
-        self.note(f"{count} {name}: {record.status}, {end}, {took}; {left} left in all")
+        self.note(f"{count} {record}: {record.status}, {end}, {took}; {left} left in all")
 
 
 class LiveProgress:
@@ -169,8 +169,7 @@ class LiveProgress:
         """Count a run that is over."""
         self.remaining.finish(record.path)
         if record.status != "ok":
-            name = f"{record.dataset} {record.method} seed {record.seed}"
-            self.bars.console.print(f"{name}: {record.status}, {record.reason}", markup=False)
+            self.bars.console.print(f"{record}: {record.status}, {record.reason}", markup=False)
         self.say(f"{duration(self.remaining.seconds())} left")
 
     def __enter__(self) -> LiveProgress:

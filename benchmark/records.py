@@ -51,6 +51,9 @@ class Record:
     timing: dict[str, float] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        return f"{self.dataset}, {self.method}, seed {self.seed}"
+
     @property
     def path(self) -> Path:
         """Where it lies under the output folder."""

@@ -143,9 +143,9 @@ def samples_depend_on_the_key_alone(source: Source) -> str | None:
     def sample(data: Data, key: Key) -> Batch:
         return train.sample(data, key, BATCH, window)
 
-    if not _equal(first, again) or outcome.draws_outside_jax(sample, train.data, jax.random.key(0)):
+    if not outcome.same_bits(first, again) or outcome.draws_outside_jax(sample, train.data, jax.random.key(0)):
         return "one key gives two samples; expected all randomness to come from `key`"
-    return "two keys give the same sample; expected draws at random" if _equal(first, other) else None
+    return "two keys give the same sample; expected draws at random" if outcome.same_bits(first, other) else None
 
 
 def test_is_kept_apart(source: Source) -> str | None:
@@ -206,7 +206,3 @@ def _array_wrong(array: Any, shape: tuple[int, ...], kind: str, least: float, mo
     if values.size and not (values.min() >= least and values.max() <= most):
         return f"values from {values.min()} to {values.max()}; {expected}"
     return None
-
-
-def _equal(a: Batch, b: Batch) -> bool:
-    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))

@@ -11,8 +11,9 @@ from flax import nnx
 
 from benchmark.check import outcome
 from benchmark.check.outcome import Check
-from benchmark.check.trial import Trial, compiled
+from benchmark.check.trial import Trial
 from benchmark.contracts import Method
+from benchmark.machine import jit_once
 from benchmark.types import Array, Key
 
 ROUNDING = 1e-5
@@ -114,18 +115,20 @@ def seeds_reproduce_and_differ(trial: Trial) -> str | None:
     if outcome.draws_outside_jax(build, jax.random.key(0)):
         return "building twice from one seed gives different models; expected all randomness to come from `rngs`"
     again, _, _ = trial.step(trial.state, trial.averages, trial.seen)
-    if outcome.draws_outside_jax(trial.loss, trial.state, trial.seen) or not _same_bits(again, trial.first):
+    if outcome.draws_outside_jax(trial.loss, trial.state, trial.seen) or not outcome.same_bits(again, trial.first):
         return "the same step twice gives other losses; expected all randomness to come from `key`"
     first, second = trial.models[1]
     return (
-        "two seeds give equal parameters; expected randomness from `rngs`" if _same_bits(first[0], second[0]) else None
+        "two seeds give equal parameters; expected randomness from `rngs`"
+        if outcome.same_bits(first[0], second[0])
+        else None
     )
 
 
 def seeds_side_by_side_equal_seeds_one_by_one(trial: Trial) -> str | None:
     """One program for several seeds (vmap) computes what a program a seed does, to rounding."""
-    stacked = compiled(lambda *states: jax.tree.map(lambda *leaves: jnp.stack(leaves), *states))(*trial.models[1])
-    together = compiled(jax.vmap(trial.gradients, in_axes=(0, None)))(stacked, trial.seen)
+    stacked = jit_once(lambda *states: jax.tree.map(lambda *leaves: jnp.stack(leaves), *states))(*trial.models[1])
+    together = jit_once(jax.vmap(trial.gradients, in_axes=(0, None)))(stacked, trial.seen)
     for seed, state in enumerate(trial.models[1]):
         alone, _, _ = trial.step(state, trial.averages, trial.seen)
         gap = _gap(jax.tree.map(lambda leaf, seed=seed: leaf[seed], together), alone)
@@ -143,7 +146,7 @@ def encode_gives_finite_slots_in_the_declared_number(trial: Trial) -> str | None
 
 def encode_is_deterministic(trial: Trial) -> str | None:
     again = trial.encode(trial.state, trial.clips.frames)
-    if outcome.draws_outside_jax(trial.encode_with, trial.state, trial.clips.frames) or not _same_bits(
+    if outcome.draws_outside_jax(trial.encode_with, trial.state, trial.clips.frames) or not outcome.same_bits(
         again, trial.slots
     ):
         return "encoding the same frames twice gives other slots; expected no randomness in encode"
@@ -196,7 +199,7 @@ def predict_uses_the_slots_up_to_its_frame(trial: Trial) -> str | None:
 
 def decode_gives_frames_and_masks(trial: Trial) -> str | None:
     slots = trial.slots.slots[:, 0]
-    decoded = compiled(lambda slots: trial.method.decode(trial.model(trial.state), slots))(slots)
+    decoded = jit_once(lambda slots: trial.method.decode(trial.model(trial.state), slots))(slots)
     (b, k), (h, w, c) = slots.shape[:2], trial.spec.frame_shape
     expected = {"frames": (b, h, w, c), "masks": (b, k, h, w)}
     for name, shape in expected.items():
@@ -217,7 +220,3 @@ def _gap(a: Any, b: Any) -> float:
     pairs = [(np.asarray(x), np.asarray(y)) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)]
     largest = max(float(np.abs(y).max(initial=0)) for _, y in pairs)
     return max(float(np.abs(x - y).max(initial=0)) for x, y in pairs) / (largest or 1.0)
-
-
-def _same_bits(a: Any, b: Any) -> bool:
-    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))

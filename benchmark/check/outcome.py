@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 
 from benchmark.errors import RAISED, raised
 from benchmark.records import digest
@@ -59,6 +60,11 @@ def program(function: Callable[..., Any], *arguments: Any) -> str:
 def draws_outside_jax(function: Callable[..., Any], *arguments: Any) -> bool:
     """Does tracing it twice give two programs? NumPy's or Python's random numbers are constants to JAX."""
     return program(function, *arguments) != program(function, *arguments)
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Have two trees the same numbers?"""
+    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
 def reason_or_none(given: Any) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -14,14 +14,12 @@ from flax import nnx
 
 from benchmark import checked
 from benchmark.contracts import Method, Splits
-from benchmark.training import adam, split
+from benchmark.machine import jit_once
+from benchmark.training import adam, optimizer_step, split
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
 
 BATCH = 4
 STEPS = 10
-
-compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-"""Checks run a few times: compiling takes longer than running, and half as long without optimising."""
 
 State = tuple[Any, Any]
 """Parameters, and what else a model carries."""
@@ -48,7 +46,7 @@ class Trial:
     def batch(self) -> Batch:
         """BATCH training samples with their labels."""
         train, window = self.splits.train, self.method.window(self.spec)
-        return compiled(train.sample, static_argnums=(2, 3))(train.data, jax.random.key(1), BATCH, window)
+        return jit_once(train.sample, static_argnums=(2, 3))(train.data, jax.random.key(1), BATCH, window)
 
     @property
     def seen(self) -> Batch:
@@ -67,7 +65,7 @@ class Trial:
 
     def _read(self, first: int) -> Batch:
         test = self.splits.test
-        return jax.tree.map(np.asarray, compiled(test.read)(test.data, np.arange(first, first + 2)))
+        return jax.tree.map(np.asarray, jit_once(test.read)(test.data, np.arange(first, first + 2)))
 
     def build(self, key: Key) -> nnx.Module:
         """The method's model, initialised."""
@@ -77,7 +75,7 @@ class Trial:
     def models(self) -> tuple[Any, tuple[State, State]]:
         """The structure, and the initial states of two seeds."""
         model = nnx.eval_shape(lambda: self.build(jax.random.key(0)))
-        initialise = compiled(lambda key: split(self.build(key))[1:])
+        initialise = jit_once(lambda key: split(self.build(key))[1:])
         return split(model)[0], (initialise(jax.random.key(0)), initialise(jax.random.key(1)))
 
     @property
@@ -118,7 +116,7 @@ class Trial:
     @cached_property
     def averages(self) -> Any:
         """The optimiser's, before the first step."""
-        return compiled(self._optimizer.init)(self.state[0])
+        return jit_once(self._optimizer.init)(self.state[0])
 
     @property
     def _optimizer(self) -> optax.GradientTransformation:
@@ -130,10 +128,9 @@ class Trial:
 
         def step(state: State, averages: Any, batch: Batch) -> tuple[Any, Any, Any]:
             given = self.gradients(state, batch)
-            changes, averages = self._optimizer.update(given[1], averages, state[0])
-            return given, optax.apply_updates(state[0], changes), averages
+            return given, *optimizer_step(self._optimizer, state[0], given[1], averages)
 
-        return compiled(step)
+        return jit_once(step)
 
     def encode_with(self, state: State, frames: Float[Array, "b t h w c"]) -> Slots:
         """The method's `encode`."""
@@ -142,7 +139,7 @@ class Trial:
     @cached_property
     def encode(self) -> Callable[[State, Any], Slots]:
         """The same, compiled; gives NumPy arrays."""
-        encode = compiled(self.encode_with)
+        encode = jit_once(self.encode_with)
         return lambda state, frames: jax.tree.map(np.asarray, encode(state, frames))
 
     @cached_property
@@ -157,5 +154,5 @@ class Trial:
         def predict(slots: Array, actions: Array | None) -> Array:
             return checked.predict(self.method, self.model(self.state), slots, actions, 2)
 
-        program = compiled(predict)
+        program = jit_once(predict)
         return lambda slots, actions: np.asarray(program(slots, actions))
