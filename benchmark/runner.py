@@ -22,7 +22,6 @@ from benchmark.devices import mesh
 from benchmark.errors import RAISED, LostError, UserError
 from benchmark.freeze import reader
 from benchmark.machine import commit
-from benchmark.outcomes import blank, failed, given_up, standing_before, standing_record
 from benchmark.plan import Item, Run
 from benchmark.program import Loaded, Program, make_program, on_device, run_keys
 from benchmark.progress import Progress
@@ -30,6 +29,7 @@ from benchmark.records import Record
 from benchmark.registry import code, configuration
 from benchmark.seeds_together import Siblings, alike
 from benchmark.types import Frozen, Key
+from benchmark.unfinished import blank, failed, given_up, standing_before, standing_record
 
 POLL = 1.0
 """Seconds between two looks at the runs of others."""

@@ -1,4 +1,4 @@
-"""Which data sets and probes make a suite, and what each budget spends on it: the only table of names in the engine."""
+"""Which data sets and probes make a suite, and what each budget spends on it: the engine's table of names."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What travels between data sets, methods, probes and the engine.
 
-One letter a dimension, everywhere: `b` batch, `t` time, `k` slots, `d` slot size, `n` positions, `a` actions,
-`o` objects, `p` coordinates, `h w c` image, `i` clips of a split.
+One letter a dimension: `b` batch, `t` time, `j` steps ahead, `k` slots, `d` slot size, `n` positions, `a` actions, `o`
+objects, `p` coordinates, `h w c` image, `i` clips of a split, `m` entries of a split that count.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from benchmark.errors import UserError
 from benchmark.estimate import OVERHEAD, SECONDS_PER_PIXEL_LEARNED, Estimate, Timings, estimate
 from benchmark.freeze import Encoder, reader
 from benchmark.machine import threads
-from benchmark.outcomes import blank, failed, given_up
 from benchmark.program import make_program, on_device, run_keys
 from benchmark.progress import PlainProgress, Remaining, duration
 from benchmark.records import Record
@@ -27,6 +26,7 @@ from benchmark.runner import Runner
 from benchmark.suites import SUITES, paper_share
 from benchmark.training import Kernel, optimizer_step
 from benchmark.types import Frozen, Labels, Metric, ProbeResult, Slots
+from benchmark.unfinished import blank, failed, given_up
 from datasets.atari_shards import _aligned_frames
 
 

@@ -11,9 +11,9 @@ from flax import nnx
 from benchmark import plan, records, tuning
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.joint import joint
-from benchmark.outcomes import blank
 from benchmark.registry import datasets, methods
 from benchmark.types import Batch, Slots
+from benchmark.unfinished import blank
 
 SPEC = datasets.create("gridworld").spec()
 

@@ -16,7 +16,7 @@ from benchmark.engines import slurm
 from benchmark.engines.process import Duty, told
 from benchmark.errors import UserError
 from benchmark.options import parse
-from benchmark.outcomes import blank
+from benchmark.unfinished import blank
 
 pytest.importorskip("submitit")
 
