@@ -74,7 +74,7 @@ def compile_(function: Callable[..., Any], *arguments: Any, donate: tuple[int, .
 
 
 def jit_once(function: Callable[..., Any], static_argnums: tuple[int, ...] = ()) -> Callable[..., Any]:
-    """The function compiled at its first call, in the least time: for what runs once."""
+    """The function compiled at its first call, in the least time: for what runs once or a few times."""
     import jax
 
     return jax.jit(function, static_argnums=static_argnums, compiler_options=_usable(RUN_ONCE) or None)

@@ -59,7 +59,7 @@ class Registry(Generic[T]):
         if name == "all" or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name):
             return "a name is made of letters, digits and any of _ - + ., and is not 'all'; choose another"
         if self.base is Probe and "." in name:
-            return "a probe's name has no dot, which ends it in the names of its arrays; choose another"
+            return "a probe's name has no dot, as one ends it in the names of its arrays; choose another"
         if not (isinstance(cls, type) and issubclass(cls, self.base)):
             return f"it must be a subclass of benchmark.contracts.{self.base.__name__}"
         if absent := sorted(getattr(cls, "__abstractmethods__", ())):

@@ -29,7 +29,7 @@ from benchmark.records import Record
 from benchmark.registry import code, configuration
 from benchmark.seeds_together import Siblings, alike
 from benchmark.types import Frozen, Key
-from benchmark.unfinished import blank, failed, given_up, standing_before, standing_record
+from benchmark.unfinished import blank, failed, given_up, probes_failed, standing_before, standing_record
 
 POLL = 1.0
 """Seconds between two looks at the runs of others."""
@@ -313,12 +313,7 @@ class Runner:
         self._confirm()
         notes["arrays_sha256"] = parameters.save_named(run.arrays(self.out), arrays) if arrays else None
         answered = replace(record, probes=asked, metrics=[row for name in order for row in rows[name]], notes=notes)
-        if not errors:
-            return answered
-        first, *others = errors
-        too = f" ({', '.join(others)} failed too)" if others else ""
-        notes["failed_probes"] = [*errors]
-        return failed(answered, *errors.values(), where=f"probe {first}{too}: ")
+        return probes_failed(answered, errors) if errors else answered
 
     def _confirm(self) -> None:
         """Before anything of the run is written. Raises LostError if the run is another's by now."""

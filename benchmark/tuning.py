@@ -68,7 +68,7 @@ def _score(run: Run, out: Path) -> float | None:
 
 
 def error_on_val(record: Record) -> float | None:
-    """MSE of the model's own decoder on val, of slots and, if it predicts, of one step more; None if undefined."""
+    """MSE of the model's own decoder on val, plus that of slots one step ahead if it predicts; None if undefined."""
     wanted = "decoder", "mse_own", "val"
     rows = [row for row in record.metrics if (row["probe"], row["metric"], row["split"]) == wanted]
     values = [row["value"] for row in rows if row["target"] in ("s", "p1")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,18 +51,25 @@ def given_up(item: Item) -> Record:
     return _failed(standing_before(item), why, "no traceback: the process did not come back to Python")
 
 
-def failed(standing: Record, *errors: BaseException, where: str = "") -> Record:
-    """The record of a run that raised; what stands of it already, such as its training, stays.
-
-    Its reason is that of the first error, after `where` it was raised: the probes, or nowhere for all else.
-    """
-    told = "".join(line for error in errors for line in traceback.format_exception(error))
-    why = where + reason(errors[0])
-    if out_of_memory(errors[0]) and not where:
+def failed(standing: Record, error: BaseException) -> Record:
+    """The record of a run that raised; what stands of it already, such as its training, stays."""
+    why = reason(error)
+    if out_of_memory(error):
         why += "; if it was in training, fewer frames a step need less (--set training.frames_per_step=N)"
-    return _failed(standing, why, told)
+    return _failed(standing, why, "".join(traceback.format_exception(error)))
+
+
+def probes_failed(standing: Record, errors: Mapping[str, BaseException]) -> Record:
+    """The record of a run of which these probes raised, which its notes name; its reason is that of the first."""
+    first, *others = errors
+    too = f" ({', '.join(others)} failed too)" if others else ""
+    told = "".join(line for error in errors.values() for line in traceback.format_exception(error))
+    record = _failed(standing, f"probe {first}{too}: {reason(errors[first])}", told)
+    return replace(record, notes=record.notes | {"failed_probes": [*errors]})
 
 
 def _failed(standing: Record, why: str, told: str) -> Record:
     """With the instant, so that no two failures of a run are alike: by another record others see that it was tried."""
-    return replace(standing, status="failed", reason=why, traceback=f"{datetime.now(UTC).isoformat()}\n{told}")
+    notes = {name: note for name, note in standing.notes.items() if name != "failed_probes"}
+    told = f"{datetime.now(UTC).isoformat()}\n{told}"
+    return replace(standing, status="failed", reason=why, traceback=told, notes=notes)

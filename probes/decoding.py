@@ -217,6 +217,6 @@ def _joined(parts: list[Any], aligned: Aligned) -> Any:
     return jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(aligned.clips)], *parts)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=2)  # val and test of one data set
 def _frames(read: Read) -> Callable[[Data, Array, Array], Float[Array, "b h w c"]]:
     return jax.jit(lambda data, clips, times: read(data, clips).frames[jnp.arange(len(times)), times])

@@ -26,7 +26,7 @@ from benchmark.runner import Runner
 from benchmark.suites import SUITES, paper_share
 from benchmark.training import Kernel, optimizer_step
 from benchmark.types import Frozen, Labels, Metric, ProbeResult, Slots
-from benchmark.unfinished import blank, failed, given_up
+from benchmark.unfinished import blank, failed, given_up, probes_failed
 from datasets.atari_shards import _aligned_frames
 
 
@@ -476,7 +476,7 @@ def test_a_run_without_enough_memory_is_named_as_that():
         assert record.reason.endswith(
             "; if it was in training, fewer frames a step need less (--set training.frames_per_step=N)"
         )
-        asked = failed(Record("atari", "quick", "pong", "scn", 0, "abcd", "ok"), raised, where="probe linear: ")
+        asked = probes_failed(Record("atari", "quick", "pong", "scn", 0, "abcd", "ok"), {"linear": raised})
         assert asked.reason.startswith("probe linear: out of memory: ") and "frames_per_step" not in asked.reason
 
 
@@ -502,7 +502,10 @@ def test_an_estimate_is_no_shorter_than_its_longest_run_and_shared_among_no_more
 
 
 def test_the_line_of_a_run_that_failed_after_training_says_why(capsys, run):
-    failure = replace(failed(blank(run), ValueError("slots of a wrong shape")), curve=[[1.0, 0.5]])
+    probed = probes_failed(blank(run), {"linear": ValueError("a probe's own")})
+    assert probed.notes == {"failed_probes": ["linear"]}
+    failure = replace(failed(probed, ValueError("slots of a wrong shape")), curve=[[1.0, 0.5]])
+    assert failure.notes == {}
     PlainProgress({}).lane().run_finished(failure)
     assert "failed, ValueError: slots of a wrong shape" in capsys.readouterr().out
 

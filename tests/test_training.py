@@ -162,7 +162,9 @@ def test_compiler_options_that_this_jaxlib_does_not_know_are_left_out():
     known = {"xla_backend_optimization_level": 0}
     assert machine._usable({"xla_there_is_no_such_option": 1} | known) == known
     assert machine._usable(machine.CPU_OPTIONS) == machine.CPU_OPTIONS  # else steps are slow: see docs/performance.md
-    assert known.items() <= machine.RUN_ONCE.items()
+    assert known.items() <= machine._usable(machine.RUN_ONCE).items()
+    if jax.__version_info__ < (0, 11):  # with these all are known
+        assert machine._usable(machine.RUN_ONCE) == machine.RUN_ONCE
 
 
 def test_few_steps_are_those_of_a_program_that_was_compiled_for_many():

@@ -18,8 +18,8 @@ ROOM = 0.06
 def positions(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     """For each data set one frame a method, of the first seed that has it: the ridge line of slot accuracy."""
     for dataset in scores.datasets:
-        firsts = scores.firsts(dataset, lambda record: read(record).get("linear.frame"))
-        if found := {entrant.title: read(record) for entrant, record, _ in firsts}:
+        firsts = scores.firsts(dataset, lambda record: kept if "linear.frame" in (kept := read(record)) else None)
+        if found := {entrant.title: kept for entrant, _, kept in firsts}:
             yield f"positions-{dataset}", _beside_each_other(found)
 
 
