@@ -12,8 +12,9 @@ import tiny
 from benchmark.check.ground import ground
 from benchmark.check.method_checks import checks, seeds_side_by_side_equal_seeds_one_by_one
 from benchmark.check.outcome import title
-from benchmark.check.trial import Trial, compiled
+from benchmark.check.trial import Trial
 from benchmark.errors import UserError
+from benchmark.machine import jit_once
 from benchmark.program import on_device
 from benchmark.registry import datasets, methods
 
@@ -94,7 +95,7 @@ def test_the_gradient_of_a_loss_is_its_slope(name):
     with jax.enable_x64(True):
         batch = in_double(of.seen)
 
-        @compiled
+        @jit_once
         def loss_and_gradient(params):
             return jax.value_and_grad(lambda params: of.loss((params, rest), batch)[0])(params)
 
@@ -136,7 +137,7 @@ def test_a_whole_number_may_stand_for_a_weight_of_zero_but_counts_and_rates_may_
 def test_what_a_field_says_reaches_the_loss(name, field, value):
     of = trial(name)
 
-    @compiled
+    @jit_once
     def losses(state, batch):
         both = of.method, replace(of.method, **{field: value})
         return [method.loss(of.model(state), batch, jax.random.key(0))[0] for method in both]
