@@ -73,7 +73,7 @@ class Suite:
 
 def _decoders(fields: Fields) -> dict[str, Fields]:
     """The same for every probe that trains a decoder."""
-    return dict.fromkeys(("decoder", "decoder-rollout", "decoder-whitened"), fields)
+    return dict.fromkeys(("decoder", "decoder-rollout", "decoder-whitened", "decoder-predicted"), fields)
 
 
 def _with_balls(gridworld: Budget, training: Training, data: Fields, decoders: Fields | None = None) -> Budget:

@@ -81,6 +81,10 @@ class Decoder(Probe):
             val_frames=self.val_frames,
         )
 
+    def targets(self, frozen: Frozen) -> dict[str, Aligned]:
+        """What is decoded: the slots of a frame itself, and those predicted for it up to `horizon` steps before."""
+        return align(frozen, self.horizon)
+
     def pixels_learned(self, spec: DatasetSpec) -> int:
         h, w, _ = spec.frame_shape
         return self.max_steps * self.rule(spec).batch_size * h * w * spec.num_slots
@@ -90,12 +94,15 @@ class Decoder(Probe):
 
         Raises DivergedError when the decoder's loss is not finite.
         """
-        if not all(split.valid.any() for split in (train, val, test)):
-            return ProbeResult((Metric("mse", "s", None, higher_is_better=False), Metric("fg_ari", "s", None)))
-        rule, entries = self.rule(test.spec), align(test, self.horizon)
-        fitted = fit_decoder(train, val, self.horizon, rule, key)
+        rule, entries = self.rule(test.spec), self.targets(test)
+        if not entries:
+            return ProbeResult(())
+        if not all(any(len(a.clips) for a in self.targets(split).values()) for split in (train, val, test)):
+            first = next(iter(entries))
+            return ProbeResult((Metric("mse", first, None, higher_is_better=False), Metric("fg_ari", first, None)))
+        fitted = fit_decoder(train, val, self.targets, rule, key)
         decoders = {"": fitted.decode} | ({"_own": test.decode} if test.decode else {})
-        metrics, counts = _own_on_val(val, self.horizon, rule.batch_size), {}
+        metrics, counts = _own_on_val(val, self.targets(val), rule.batch_size), {}
         for suffix, decode in decoders.items():
             for target, aligned in entries.items():
                 error, ari, counts[f"{target}{suffix}"] = _measure(decode, test, aligned, rule.batch_size)
@@ -107,11 +114,11 @@ class Decoder(Probe):
         return ProbeResult(tuple(metrics), arrays, notes | blind_painters(train, test))
 
 
-def _own_on_val(val: Frozen, horizon: int, batch_size: int) -> list[Metric]:
+def _own_on_val(val: Frozen, entries: dict[str, Aligned], batch_size: int) -> list[Metric]:
     """MSE on val of the decoder that the method trained for itself: learning rates are chosen by it."""
     if val.decode is None:
         return []
-    errors = {target: _measure(val.decode, val, a, batch_size)[0] for target, a in align(val, horizon).items()}
+    errors = {target: _measure(val.decode, val, a, batch_size)[0] for target, a in entries.items()}
     return [Metric("mse_own", target, error, higher_is_better=False, split="val") for target, error in errors.items()]
 
 

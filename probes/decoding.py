@@ -26,6 +26,10 @@ class Aligned(NamedTuple):
     times: Int[Array, " m"]
 
 
+Targets = Callable[[Frozen], dict[str, Aligned]]
+"""What a decoder learns of a split, by name, such as what `align` finds."""
+
+
 def align(frozen: Frozen, steps: int) -> dict[str, Aligned]:
     """`s`, the encoded slots of every frame, and `p1` to `p<steps>`, its slots predicted so many steps before.
 
@@ -52,10 +56,9 @@ def _aligned(slots: Float[np.ndarray, "i t k d"], counts: Bool[np.ndarray, "i t"
 class Rule:
     """How long a decoder learns: `max_steps` at most, measured on val after every round.
 
-    A step has `batch_size` frames, rounded down to the same number for each of what `align` finds, and one of each at
+    A step has `batch_size` frames, rounded down to the same number for each target, and one of each at
     least; as many are decoded at once when scores are taken. Every round has `round_steps`. Training stops when val has
-    not fallen by the fraction `tolerance` for `patience` rounds. Val is measured on `val_frames` frames for `s` and as
-    many for each prediction.
+    not fallen by the fraction `tolerance` for `patience` rounds. Val is measured on `val_frames` frames a target.
     """
 
     learning_rate: float
@@ -80,17 +83,17 @@ class FittedDecoder(NamedTuple):
     frames_per_step: int
 
 
-def fit_decoder(train: Frozen, val: Frozen, steps: int, rule: Rule, key: Key) -> FittedDecoder:
-    """One fresh decoder for all that `align` finds; each has the same share of every batch."""
+def fit_decoder(train: Frozen, val: Frozen, targets: Targets, rule: Rule, key: Key) -> FittedDecoder:
+    """One fresh decoder for all `targets` of a split; each has the same share of every batch."""
     assert train.read is not None
-    entries = {name: aligned for name, aligned in align(train, steps).items() if len(aligned.clips)}
+    entries = {name: aligned for name, aligned in targets(train).items() if len(aligned.clips)}
     init_key, key = jax.random.split(key)
     filters = decoder_filters(train.spec)
     model = SpatialBroadcastDecoder(train.spec, train.slots.shape[-1], filters, nnx.Rngs(init_key))
     shapes = tuple(leaf.shape for leaf in jax.tree.leaves(entries))
     share = max(1, rule.batch_size // len(entries))
     kernel = _kernel(train.read, share, rule.learning_rate, shapes)
-    held_out = [_some(aligned, rule.val_frames) for aligned in align(val, steps).values() if len(aligned.clips)]
+    held_out = [_some(aligned, rule.val_frames) for aligned in targets(val).values() if len(aligned.clips)]
 
     def validate(decode: Decode) -> float:
         return float(np.mean([score(decode, val, aligned, rule.batch_size).errors.mean() for aligned in held_out]))

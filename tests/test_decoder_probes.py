@@ -1,6 +1,7 @@
 """The probes that judge pixels and masks: decoders on slots whose frames are known, and yardsticks."""
 
 from dataclasses import fields, replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from benchmark.types import Batch, DatasetSpec, Decoded, Frozen, Labels, ProbeRe
 from probes.colour_kmeans import ColourKMeans, cluster
 from probes.decoder import Decoder
 from probes.decoder_figures import figure_frames
+from probes.decoder_predicted import DecoderPredicted
 from probes.decoder_rollout import DecoderRollout
 from probes.decoder_whitened import DecoderWhitened, whitened, whitening
 from probes.decoding import Rule, Scored, align, fit_decoder
@@ -226,6 +228,9 @@ def test_objects_of_one_pixel_leave_fg_ari_undefined_and_counted():
     assert result.notes["frames"]["s"] == {"mse": 16 * TIME, "fg_ari": 0}
 
 
+OWN, AHEAD = partial(align, steps=0), partial(align, steps=1)
+
+
 def rule(**changes):
     settings = {"max_steps": 100, "round_steps": 2, "patience": 2, "tolerance": 0.1, "val_frames": 32}
     return Rule(**({"learning_rate": 4e-3, "batch_size": 32} | settings | changes))
@@ -241,18 +246,18 @@ def script(monkeypatch, errors):
 def test_training_stops_when_val_no_longer_falls_and_keeps_the_best(monkeypatch):
     slots = jnp.asarray(SPLITS[2].slots[0])
     script(monkeypatch, [9.0, 5.0, 2.0, 1.9, 3.0])
-    stopped = fit_decoder(*SPLITS[:2], 0, rule(), KEY)
+    stopped = fit_decoder(*SPLITS[:2], OWN, rule(), KEY)
     assert stopped.curve == [[0, 9.0], [2, 5.0], [4, 2.0], [6, 1.9], [8, 3.0]]
     assert (stopped.stopped, stopped.best_step) == ("patience", 6)
     script(monkeypatch, [9.0, 5.0, 2.0, 1.9])
-    shorter = fit_decoder(*SPLITS[:2], 0, rule(max_steps=6), KEY)
+    shorter = fit_decoder(*SPLITS[:2], OWN, rule(max_steps=6), KEY)
     assert (shorter.stopped, shorter.best_step) == ("max_steps", 6)
     np.testing.assert_array_equal(stopped.decode(slots).frames, shorter.decode(slots).frames)
 
 
 def test_the_error_on_val_is_the_mean_over_what_is_decoded(monkeypatch):
     script(monkeypatch, [1.0, 3.0, 0.5, 1.0])
-    assert fit_decoder(*FORESEEN[:2], 1, rule(max_steps=2), KEY).curve == [[0, 2.0], [2, 0.75]]
+    assert fit_decoder(*FORESEEN[:2], AHEAD, rule(max_steps=2), KEY).curve == [[0, 2.0], [2, 0.75]]
 
 
 def test_val_is_measured_on_frames_of_all_clips_each_once(monkeypatch):
@@ -263,7 +268,7 @@ def test_val_is_measured_on_frames_of_all_clips_each_once(monkeypatch):
         return Scored(np.ones(1), np.zeros((1, SIDE, SIDE), int))
 
     monkeypatch.setattr("probes.decoding.score", look)
-    fit_decoder(*SPLITS[:2], 0, rule(max_steps=2, val_frames=32), KEY)
+    fit_decoder(*SPLITS[:2], OWN, rule(max_steps=2, val_frames=32), KEY)
     assert len(measured[0]) == 32 and measured[0] == measured[1]
     assert len({clip for clip, _ in measured[0]}) > 10 and {time for _, time in measured[0]} == set(range(TIME))
 
@@ -276,14 +281,14 @@ def test_every_round_draws_other_frames(monkeypatch):
         return fit(self, model, data, steps, key, **further)
 
     monkeypatch.setattr(Kernel, "fit", look)
-    fit_decoder(*SPLITS[:2], 0, rule(max_steps=6), KEY)
+    fit_decoder(*SPLITS[:2], OWN, rule(max_steps=6), KEY)
     assert len(keys) == len(set(keys)) == 3
 
 
 def test_how_far_a_decoder_is_can_be_followed(monkeypatch):
     script(monkeypatch, [9.0, 5.0, 2.0])
     heard: list[str] = []
-    fit_decoder(replace(SPLITS[0], say=heard.append), SPLITS[1], 0, rule(max_steps=4), KEY)
+    fit_decoder(replace(SPLITS[0], say=heard.append), SPLITS[1], OWN, rule(max_steps=4), KEY)
     assert heard == [f"a decoder learns, step {n} of at most 4, error {e} on val" for n, e in ((2, 5), (4, 2))]
 
 
@@ -303,7 +308,7 @@ def test_a_decoder_goes_on_with_the_optimiser_of_the_round_before(monkeypatch):
         return fit(self, *arguments, optimizer_state=optimizer_state, **further)
 
     monkeypatch.setattr(Kernel, "fit", look)
-    fit_decoder(*SPLITS[:2], 0, rule(max_steps=6), KEY)
+    fit_decoder(*SPLITS[:2], OWN, rule(max_steps=6), KEY)
     assert fresh == [True, False, False]
 
 
@@ -328,6 +333,24 @@ def test_of_frames_stacked_in_channels_figures_show_the_last():
     assert arrays["frames"].shape == arrays["s.frames"].shape == (1, TIME, SIDE, SIDE, 3)
     true = (np.asarray(SPLITS[2].data)[:1] + 1) / 2 * 255
     np.testing.assert_array_equal(arrays["frames"], true.astype(np.uint8))
+
+
+def test_a_decoder_of_predictions_sees_no_slot_of_the_frame_itself():
+    """Encoded slots that are noise change nothing of it; perfect predictions are painted as perfect slots are."""
+    settings = {field.name: getattr(QUICK, field.name) for field in fields(QUICK)}
+    alone = DecoderPredicted(**settings)
+    noise = np.random.default_rng(0).standard_normal(FORESEEN[0].slots.shape).astype(np.float32)
+    blind = [replace(split, slots=noise[: len(split.slots)]) for split in FORESEEN]
+    found = alone(*blind, KEY)
+    assert {metric.target for metric in found.metrics} == {"p1"} and values(found)["mse", "p1"] < 0.1
+    assert values(found) == values(alone(*FORESEEN, KEY))
+
+
+def test_a_decoder_of_predictions_asks_nothing_where_there_are_none_and_has_no_number_where_none_counts():
+    alone = DecoderPredicted()
+    assert alone(*SPLITS, KEY) == ProbeResult(())
+    late = [replace(split, context=TIME) for split in FORESEEN]
+    assert values(alone(*late, KEY)) == {("mse", "p1"): None, ("fg_ari", "p1"): None}
 
 
 def test_whitened_slots_vary_alike_in_every_direction_and_each_slot_has_its_number():
@@ -398,8 +421,8 @@ def test_all_twelve_large_frames_fit_into_the_arrays_and_these_stay_below_three_
 
 def test_notes_tell_the_frames_that_a_step_had(learned):
     assert learned.notes["frames_per_step"] == 32
-    assert fit_decoder(*FORESEEN[:2], 1, rule(batch_size=5, max_steps=2), KEY).frames_per_step == 4
-    assert fit_decoder(*FORESEEN[:2], 1, rule(batch_size=1, max_steps=2), KEY).frames_per_step == 2
+    assert fit_decoder(*FORESEEN[:2], AHEAD, rule(batch_size=5, max_steps=2), KEY).frames_per_step == 4
+    assert fit_decoder(*FORESEEN[:2], AHEAD, rule(batch_size=1, max_steps=2), KEY).frames_per_step == 2
 
 
 def test_frames_in_a_step_shrink_with_their_size():

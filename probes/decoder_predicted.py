@@ -1,0 +1,30 @@
+"""What a decoder makes of predicted slots that it learns from alone.
+
+The probe `decoder` learns the encoded slots and the predicted ones together, as Löwe et al. 2020 (arXiv 2011.10287) do.
+It is good at the encoded ones first, and can then stay where it paints the predicted ones worse than they allow. A
+decoder that sees no encoded slot tells how much of an error of prediction is that of the slots.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from benchmark.registry import probes
+from benchmark.types import Frozen
+from probes.decoder import Decoder
+from probes.decoding import Aligned
+
+
+@probes.register("decoder-predicted")
+@dataclass(frozen=True, kw_only=True)
+class DecoderPredicted(Decoder):
+    """As `decoder`, with the target `p1` only; nothing is measured of a method that does not predict.
+
+    Asked only by its name.
+    """
+
+    optional: ClassVar[bool] = True
+    figure_masks: ClassVar[bool] = False
+
+    def targets(self, frozen: Frozen) -> dict[str, Aligned]:
+        """The slots predicted one step before."""
+        return {name: aligned for name, aligned in super().targets(frozen).items() if name != "s"}
