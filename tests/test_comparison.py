@@ -233,11 +233,12 @@ def test_a_probe_that_no_suite_names_has_a_table_of_its_own():
             ("jumps", "all", "val", 9.0, False),
             ("r2", "all", "test", 9.0, True),
             ("parts", "s", "test", 3.0, None),
+            ("nowhere", "all", "test", None, True),
         )
     ]
 
     def of(dataset, method, seed, add):
-        own = [row | {"value": row["value"] + add} for row in mine]
+        own = [row if row["value"] is None else row | {"value": row["value"] + add} for row in mine]
         plain = game(dataset, method, seed, 0.4)
         return replace(plain, metrics=[*plain.metrics, *own], probes={"linear": {}, "unrest": {}})
 

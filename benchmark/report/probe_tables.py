@@ -34,9 +34,13 @@ def _concerned(probe: str, scores: Scores) -> dict[tuple[Entrant, str, int], Rec
 
 
 def _of(probe: str, scores: Scores) -> Table:
-    """Its metrics, averaged over the data sets that have them; parts, such as coordinates, where there is no whole."""
+    """Its metrics, averaged over the data sets that have them; parts, such as coordinates, where there is no whole.
+
+    What is undefined everywhere has no column, unless there is nothing else.
+    """
     rows = [row for record in scores.runs.values() for row in record.metrics if row["probe"] == probe]
     found = {(row["metric"], row["target"]): row["higher_is_better"] for row in rows if row["split"] == "test"}
+    found = {what: better for what, better in found.items() if scores.possible(*what, probe)} or found
     whole = {metric for metric, target in found if target == "all"}
     shown = [what for what in found if what[1] == "all" or what[0] not in whole][:WIDEST]
     measures = []
