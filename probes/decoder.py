@@ -95,11 +95,8 @@ class Decoder(Probe):
         Raises DivergedError when the decoder's loss is not finite.
         """
         rule, entries = self.rule(test.spec), self.targets(test)
-        if not entries:
-            return ProbeResult(())
         if not all(any(len(a.clips) for a in self.targets(split).values()) for split in (train, val, test)):
-            first = next(iter(entries))
-            return ProbeResult((Metric("mse", first, None, higher_is_better=False), Metric("fg_ari", first, None)))
+            return undefined(next(iter(entries)))
         fitted = fit_decoder(train, val, self.targets, rule, key)
         decoders = {"": fitted.decode} | ({"_own": test.decode} if test.decode else {})
         metrics, counts = _own_on_val(val, self.targets(val), rule.batch_size), {}
@@ -112,6 +109,11 @@ class Decoder(Probe):
         notes |= {"curve": fitted.curve, "frames_per_step": fitted.frames_per_step, "frames": counts}
         arrays = figures(fitted.decode, test, entries, self.figure_masks, rule.batch_size)
         return ProbeResult(tuple(metrics), arrays, notes | blind_painters(train, test))
+
+
+def undefined(target: str) -> ProbeResult:
+    """What is said of a target that has no entry to learn from or to measure."""
+    return ProbeResult((Metric("mse", target, None, higher_is_better=False), Metric("fg_ari", target, None)))
 
 
 def _own_on_val(val: Frozen, entries: dict[str, Aligned], batch_size: int) -> list[Metric]:

@@ -5,26 +5,36 @@ It is good at the encoded ones first, and can then stay where it paints the pred
 decoder that sees no encoded slot tells how much of an error of prediction is that of the slots.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import jax
+
 from benchmark.registry import probes
-from benchmark.types import Frozen
-from probes.decoder import Decoder
+from benchmark.types import Frozen, ProbeResult
+from probes.decoder import Decoder, undefined
 from probes.decoding import Aligned
 
 
 @probes.register("decoder-predicted")
 @dataclass(frozen=True, kw_only=True)
 class DecoderPredicted(Decoder):
-    """As `decoder`, with the target `p1` only; nothing is measured of a method that does not predict.
+    """As `decoder`, with the target `p1` only, which is undefined for a method that does not predict.
 
-    Asked only by its name.
+    Asked only by its name; not of a method's own decoder, which learned encoded slots too.
     """
 
     optional: ClassVar[bool] = True
+    reads_decoder: ClassVar[bool] = False
     figure_masks: ClassVar[bool] = False
 
     def targets(self, frozen: Frozen) -> dict[str, Aligned]:
         """The slots predicted one step before."""
         return {name: aligned for name, aligned in super().targets(frozen).items() if name != "s"}
+
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+        """As `Decoder`'s."""
+        if test.predicted is None:
+            return undefined("p1")
+        train, val, test = (replace(split, decode=None) for split in (train, val, test))
+        return super().__call__(train, val, test, key)

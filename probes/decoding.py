@@ -144,7 +144,7 @@ def _some(aligned: Aligned, count: int) -> Aligned:
     return Aligned(aligned.slots, aligned.clips[chosen], aligned.times[chosen])
 
 
-@lru_cache(maxsize=3)  # as many as there are decoder probes: each holds the frames that it reads
+@lru_cache(maxsize=4)  # as many as there are decoder probes: each holds the frames that it reads
 def _kernel(read: Read, share: int, learning_rate: float, shapes: tuple[tuple[int, ...], ...]) -> Kernel:
     """A kernel that seeds and methods share, which draws `share` frames of each of the entries.
 

@@ -346,11 +346,16 @@ def test_a_decoder_of_predictions_sees_no_slot_of_the_frame_itself():
     assert values(found) == values(alone(*FORESEEN, KEY))
 
 
-def test_a_decoder_of_predictions_asks_nothing_where_there_are_none_and_has_no_number_where_none_counts():
-    alone = DecoderPredicted()
-    assert alone(*SPLITS, KEY) == ProbeResult(())
+def test_a_decoder_of_predictions_has_no_number_where_there_are_none_and_where_none_counts():
+    alone, none = DecoderPredicted(), {("mse", "p1"): None, ("fg_ari", "p1"): None}
     late = [replace(split, context=TIME) for split in FORESEEN]
-    assert values(alone(*late, KEY)) == {("mse", "p1"): None, ("fg_ari", "p1"): None}
+    assert values(alone(*SPLITS, KEY)) == values(alone(*late, KEY)) == none
+
+
+def test_a_decoder_of_predictions_is_not_asked_of_a_methods_own():
+    settings = {field.name: getattr(SHORT, field.name) for field in fields(SHORT)}
+    owned = [replace(split, decode=lambda slots: None) for split in FORESEEN]
+    assert {metric.metric for metric in DecoderPredicted(**settings)(*owned, KEY).metrics} == {"mse", "fg_ari"}
 
 
 def test_whitened_slots_vary_alike_in_every_direction_and_each_slot_has_its_number():
