@@ -2,7 +2,7 @@
 
 import re
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from benchmark.check.outcome import ask
 from benchmark.check.trial import Trial
 from benchmark.contracts import Dataset, Method, Probe
 from benchmark.modules.clips import ClipsInMemory
-from benchmark.registry import datasets, methods
+from benchmark.registry import datasets, methods, probes
 from benchmark.types import Batch, Coordinate, DatasetSpec, Metric, ProbeResult, Slots
 
 SPEC = DatasetSpec(
@@ -519,6 +519,16 @@ def test_a_probe_that_breaks_a_rule_is_found(fault, message):
     outcomes = ask(probe_checks.CHECKS, probe_checks.Question(Mean(fault=fault), DATA))
     wrong = [outcome.wrong for outcome in outcomes if outcome.wrong]
     assert (not wrong) if message is None else any(message in text for text in wrong)
+
+
+@pytest.mark.parametrize("name", [*probes])
+def test_every_probe_keeps_what_a_probe_must(name):
+    brief = {"max_steps": 2} if "max_steps" in {field.name for field in fields(probes.entry(name)[0])} else {}
+    probe = probes.create(name, **brief)
+    if reason := probe.supports(SPEC):
+        pytest.skip(reason)
+    question = probe_checks.Question(probe, DATA)
+    assert not [outcome for outcome in ask(probe_checks.CHECKS, question) if outcome.wrong]
 
 
 def test_the_command_says_what_holds_and_what_does_not(capsys, monkeypatch):
