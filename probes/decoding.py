@@ -13,6 +13,7 @@ from flax import nnx
 from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters
 from benchmark.training import Kernel, adam
 from benchmark.types import Array, Batch, Bool, Data, Decoded, Float, Frozen, Int, Key
+from probes.foreseen import foreseen, predicted
 
 Decode = Callable[[Float[Array, "b k d"]], Decoded]
 Read = Callable[[Data, Int[Array, " b"]], Batch]
@@ -39,11 +40,8 @@ def align(frozen: Frozen, steps: int) -> dict[str, Aligned]:
     found = {"s": _aligned(frozen.slots, frozen.valid)}
     if frozen.predicted is None:
         return found
-    times = np.arange(frozen.slots.shape[1])
     for ahead in range(1, steps + 1):
-        slots = np.zeros_like(frozen.slots)
-        slots[:, ahead:] = frozen.predicted[:, :-ahead, ahead - 1]
-        found[f"p{ahead}"] = _aligned(slots, frozen.valid & (times >= frozen.context - 1 + ahead))
+        found[f"p{ahead}"] = _aligned(predicted(frozen, ahead), foreseen(frozen, ahead))
     return found
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from benchmark.contracts import Probe
 from benchmark.errors import UserError
 from benchmark.registry import probes
-from benchmark.types import DatasetSpec, Float, Frozen, Metric, ProbeResult
+from benchmark.types import Bool, DatasetSpec, Float, Frozen, Metric, ProbeResult
 from probes.importance import compactness, importance, modularity, random_floor
 from probes.positions import one_frame
 from probes.regression import Fit, Frames, constant_columns, fit
@@ -64,7 +64,7 @@ class Linear(Probe):
         random but the floor, which has its own seed.
         """
         spec, splits = train.spec, {"train": train, "val": val, "test": test}
-        frames = {name: _frames(name, split) for name, split in splits.items()}
+        frames = {name: regressed(name, split, split.slots, split.valid) for name, split in splits.items()}
         counts = {f"n_{name}": len(kept.features) for name, kept in frames.items()}
         if not all(counts.values()) or not spec.coordinates:
             return ProbeResult(tuple(_metrics(spec, {}, {})), notes=counts)
@@ -79,9 +79,12 @@ class Linear(Probe):
         return ProbeResult(tuple(_metrics(spec, accuracy, _structure(arrays, floor))), arrays | shown, notes)
 
 
-def _frames(name: str, split: Frozen) -> Frames:
-    """The valid frames of a split, slots side by side."""
-    slots, coordinates = np.asarray(split.slots)[split.valid], np.asarray(split.labels.coordinates)[split.valid]
+def regressed(name: str, split: Frozen, slots: Float[np.ndarray, "i t k d"], counts: Bool[np.ndarray, "i t"]) -> Frames:
+    """Those frames of the split of that name that count, with these slots side by side.
+
+    Raises ValueError for slots or coordinates among them that are not finite.
+    """
+    slots, coordinates = slots[counts], np.asarray(split.labels.coordinates)[counts]
     for what, values in (("slots", slots), ("coordinates", coordinates)):
         if not np.isfinite(values).all():
             raise ValueError(f"the {what} of the {name} split hold NaN or infinity: they cannot be regressed")
@@ -122,17 +125,17 @@ def _metrics(
     for metric in ("r2", "r2_ridge"):
         values = accuracy.get(metric, np.full(len(spec.coordinates), np.nan))
         for coordinate, value in zip(spec.coordinates, values, strict=True):
-            yield Metric(metric, coordinate.name, _mean([value]))
+            yield Metric(metric, coordinate.name, mean_of_defined([value]))
         for index in sorted({c.object for c in spec.coordinates}):
             own = [value for c, value in zip(spec.coordinates, values, strict=True) if c.object == index]
-            yield Metric(metric, f"object:{spec.objects[index]}", _mean(own))
-        yield Metric(metric, "all", _mean(values))
+            yield Metric(metric, f"object:{spec.objects[index]}", mean_of_defined(own))
+        yield Metric(metric, "all", mean_of_defined(values))
     for metric in STRUCTURE:
         higher = None if metric.endswith("_floor") else True
-        yield Metric(metric, "all", _mean([structure.get(metric, math.nan)]), higher_is_better=higher)
+        yield Metric(metric, "all", mean_of_defined([structure.get(metric, math.nan)]), higher_is_better=higher)
 
 
-def _mean(values: Iterable[float]) -> float | None:
+def mean_of_defined(values: Iterable[float]) -> float | None:
     """Over the values that are defined; undefined if none is."""
     defined = [value for value in values if math.isfinite(value)]
     return float(np.mean(defined)) if defined else None
