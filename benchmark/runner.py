@@ -37,7 +37,7 @@ POLL = 1.0
 
 @dataclass
 class Clock:
-    """Seconds that each stage of a run took."""
+    """Seconds that each stage of a run took, every time that it was gone through."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -48,7 +48,11 @@ class Clock:
         try:
             yield
         finally:
-            self.seconds[stage] = time.perf_counter() - began
+            self.add({stage: time.perf_counter() - began})
+
+    def add(self, seconds: dict[str, float]) -> None:
+        """Add what stages took before."""
+        self.seconds |= {stage: spent + self.seconds.get(stage, 0.0) for stage, spent in seconds.items()}
 
 
 @dataclass
@@ -227,7 +231,8 @@ class Runner:
             if self.keep_params:
                 parameters.save(run.parameters_beside(self.out), model)
             record = replace(item.record, status="ok", reason=None, traceback=None, suite=run.suite, budget=run.budget)
-            clock.seconds = record.timing | clock.seconds
+            stays = set(record.timing) - {"total"} if item.asked else {"compile", "train"}
+            clock.add({stage: record.timing[stage] for stage in stays & set(record.timing)})
         else:
             model, record = self._train(run, model, loaded, program, train_key, clock)
         yield replace(record, timing=dict(clock.seconds))
@@ -239,8 +244,7 @@ class Runner:
             )
         with clock.time("probe"):
             record = self._probe(item, record, (train, val, test), probe_key)
-        stages = {stage: seconds for stage, seconds in clock.seconds.items() if stage != "total"}
-        yield replace(record, timing=stages | {"total": sum(stages.values())})
+        yield replace(record, timing=clock.seconds | {"total": sum(clock.seconds.values())})
 
     def _train(
         self, run: Run, model: nnx.Module, loaded: Loaded, program: Program, key: Key, clock: Clock
@@ -258,7 +262,7 @@ class Runner:
                 fitted = kernel.fit(model, data, steps, key, self._step, self._checkpoints(run))
         self._confirm()
         share = steps / fitted.steps if fitted.steps else 1.0  # of a run that went on, time as if it had not stopped
-        clock.seconds |= {"compile": kernel.compile_seconds - compiled, "train": fitted.seconds * share}
+        clock.add({"compile": kernel.compile_seconds - compiled, "train": fitted.seconds * share})
         facts: dict[str, Any] = {
             "steps": steps,
             "batch_size": program.batch_size,
