@@ -139,6 +139,11 @@ class Item:
         """Does anything remain to be done?"""
         return self.state in TO_DO
 
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """The probes to ask, by name."""
+        return self.asked or tuple(self.run.probe_digests)
+
 
 def runs(wanted: Configuration, methods: Sequence[str], datasets: Sequence[str], seeds: int) -> list[Run]:
     """The grid, data set by data set so that frames are loaded once, method by method so that programs are."""

@@ -231,7 +231,8 @@ class Runner:
             if self.keep_params:
                 parameters.save(run.parameters_beside(self.out), model)
             record = replace(item.record, status="ok", reason=None, traceback=None, suite=run.suite, budget=run.budget)
-            stays = set(record.timing) - {"total"} if item.asked else {"compile", "train"}
+            others = set(record.probes) - set(item.questions)
+            stays = set(record.timing) - {"total"} if others else {"compile", "train"}
             clock.add({stage: record.timing[stage] for stage in stays & set(record.timing)})
         else:
             model, record = self._train(run, model, loaded, program, train_key, clock)
@@ -290,7 +291,7 @@ class Runner:
         The answers of other probes stay in it, and what a probe that raises has answered before; but such a probe is
         no longer among those that were asked, nor are the others where the arrays that they left are lost.
         """
-        run, names = item.run, item.asked or tuple(item.run.probe_digests)
+        run, names = item.run, item.questions
         rows: dict[str, list[dict[str, Any]]] = {}
         for row in record.metrics:
             rows.setdefault(row["probe"], []).append(row)
