@@ -128,3 +128,8 @@ def test_the_table_is_the_one_that_was_checked_against_ataris_ram():
     """Most labels have no test by sprite above: whoever changes a byte or a pixel says so here too."""
     table = {name: [[*astuple(label)] for label in game.labels] for name, game in games().items()}
     assert digest(table) == "98e6a5c52e146f04"
+
+
+def test_a_coordinate_is_named_after_its_object():
+    for game in games().values():
+        assert all(c.name == f"{game.objects[c.object]}_{c.axis}" for c in game.coordinates)

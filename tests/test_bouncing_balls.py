@@ -171,3 +171,9 @@ def test_more_sequences_leave_the_first_ones_as_they_were(splits):
 def test_boxes_that_cannot_be_filled_are_named(fields, named):
     with pytest.raises(UserError, match=named):
         BouncingBalls(**fields)
+
+
+def test_statistics_of_coordinates_are_those_of_the_training_frames(splits, batch):
+    places = batch.labels.coordinates.reshape(-1, 6)
+    np.testing.assert_allclose(splits.spec.coordinate_mean, places.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(splits.spec.coordinate_std, places.std(0), rtol=1e-5)

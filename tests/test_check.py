@@ -19,7 +19,7 @@ from benchmark.check.trial import Trial
 from benchmark.contracts import Dataset, Method, Probe
 from benchmark.modules.clips import ClipsInMemory
 from benchmark.registry import datasets, methods, probes
-from benchmark.types import Batch, Coordinate, DatasetSpec, Metric, ProbeResult, Slots
+from benchmark.types import Batch, Coordinate, DatasetSpec, Labels, Metric, ProbeResult, Slots
 
 SPEC = DatasetSpec(
     name="dots",
@@ -360,6 +360,13 @@ def test_labels_are_of_as_many_clips_and_frames_as_there_are(part):
 
 def test_a_sound_data_set_passes_all():
     assert dataset_wrong_with(DATA) == {}
+
+
+def test_bytes_fill_the_range_of_frames():
+    frames = np.array([0, 51, 255], np.uint8)[:, None, None, None, None].repeat(2, 1)
+    clips = ClipsInMemory(frames, Labels(np.zeros((3, 2, 1), np.float32)), frame_range=(-1.0, 1.0))
+    found = clips.read(clips.data, jnp.arange(3)).frames[:, 0, 0, 0, 0]
+    np.testing.assert_allclose(found, [-1, -0.6, 1], atol=1e-6)
 
 
 def test_clips_with_entries_that_do_not_count_are_read_but_not_sampled():

@@ -355,3 +355,53 @@ def test_tables_aligned_by_siunitx_compile_and_fit_the_page(tmp_path):
         pytest.skip("siunitx is not installed")
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
+
+
+def linear_rows(**values):
+    return [row("linear", metric, "all", value) for metric, value in values.items()]
+
+
+def test_aggregates_are_of_the_standardised_form():
+    records = [
+        record(name, method, 0, linear_rows(r2=value - 1, r2_ridge=value), suite="atari")
+        for name in ("boxing", "pong")
+        for method, value in (("scn", 0.6), ("cswm", 0.2))
+    ]
+    assert cell(tables(records)["aggregates"], "scn", "mean R²").ours.mean == pytest.approx(0.6)
+
+
+def test_agreement_of_r2_is_of_the_papers_form():
+    records = [
+        record(name, method, 0, linear_rows(r2=value, r2_ridge=-value), suite="atari")
+        for name in ("boxing", "breakout", "freeway", "privateeye")
+        for method, value in PAPER[name].items()
+    ]
+    found = tables(records)["agreement"]
+    assert cell(found, "scn: R², over games", "Spearman's rho").ours.mean == pytest.approx(1)
+    assert cell(found, "R², over methods", "Kendall's tau").ours.mean == pytest.approx(1)
+
+
+def test_agreement_of_compactness_is_of_the_papers_form():
+    theirs = published("racah2020")["structure"]["compactness"]
+    records = [
+        record(name, method, 0, linear_rows(r2=0.1, compactness=v, compactness_std=-v, compactness_floor=0.0))
+        for name in PAPER
+        for method, v in theirs.items()
+    ]
+    found = tables([replace(each, suite="atari") for each in records])["agreement"]
+    assert cell(found, "compactness, over methods", "Kendall's tau").ours.mean == pytest.approx(1)
+
+
+@pytest.mark.parametrize("dataset", ["gridworld", "bouncing_balls"])
+def test_agreement_with_setcons_table_is_column_by_column(dataset):
+    """In one column ours are the paper's, in the others the opposite."""
+    places = {"mse_s": "MSE s", "mse_p": "MSE p", "ari_s": "ARI s", "ari_p": "ARI p"}
+    for printed, title in places.items():
+        theirs = {m: own[printed][0] for m, own in published("loewe2020")[dataset].items() if printed in own}
+        if len(set(theirs.values())) > 2:
+            records = [
+                record(dataset, method, rows=decoded(*(v if name == printed else -v for name in places)))
+                for method, v in theirs.items()
+            ]
+            found = tables(records, "synthetic-quick")[f"agreement-{dataset}"]
+            assert cell(found, f"{title}, over methods", "Kendall's tau").ours.mean == pytest.approx(1)

@@ -13,13 +13,14 @@ from benchmark.configure import Configuration
 from benchmark.errors import UserError
 from benchmark.training import Kernel, adam
 from benchmark.types import Batch, DatasetSpec, Decoded, Frozen, Labels, ProbeResult
+from probes.blind_painters import blind_painters
 from probes.colour_kmeans import ColourKMeans, cluster
 from probes.decoder import Decoder
 from probes.decoder_figures import figure_frames
 from probes.decoder_predicted import DecoderPredicted
 from probes.decoder_rollout import DecoderRollout
 from probes.decoder_whitened import DecoderWhitened, whitened, whitening
-from probes.decoding import Rule, Scored, align, fit_decoder
+from probes.decoding import Rule, Scored, align, fit_decoder, score
 from probes.masks import Masks
 
 SIDE, PLACES, OBJECTS, SLOTS, TIME, CONTEXT = 6, 5, 2, 3, 4, 2
@@ -105,6 +106,17 @@ def test_baselines_are_those_of_the_mean_image_and_the_frame_before(learned):
     mean_image = ((test - train.mean((0, 1))) ** 2).mean()
     assert learned.notes["mean_image_mse"] == pytest.approx(mean_image, rel=1e-5)
     assert learned.notes["previous_frame_mse"] == pytest.approx(((test[:, 1:] - test[:, :-1]) ** 2).mean(), rel=1e-5)
+
+
+def test_baselines_are_of_the_frames_that_count():
+    train, test = SPLITS[0], SPLITS[2]
+    learned, counted = train.valid.copy(), test.valid.copy()
+    learned[::3], counted[:, 1] = False, False
+    found = blind_painters(replace(train, valid=learned), replace(test, valid=counted))
+    seen, shown = np.asarray(train.data, float), np.asarray(test.data, float)
+    assert found["mean_image_mse"] == pytest.approx(np.square(shown[counted] - seen[learned].mean(0)).mean(), rel=1e-5)
+    before = np.square(shown[:, 3] - shown[:, 2]).mean()  # of four frames the only two in a row that count
+    assert found["previous_frame_mse"] == pytest.approx(before, rel=1e-5)
 
 
 def test_predictions_are_set_beside_the_frames_that_they_foresee():
@@ -217,6 +229,13 @@ def test_scores_of_a_decoder_equal_a_loop_over_frames():
                 aris.append(adjusted_rand_score(truth[truth > 0], segments[truth > 0]))
         assert found["mse_own", target] == pytest.approx(np.mean(errors), rel=1e-5)
         assert found["fg_ari_own", target] == pytest.approx(np.mean(aris), abs=1e-9)
+
+
+def test_scores_of_a_last_batch_that_is_not_full_stand_beside_their_frames():
+    some = replace(SPLITS[2], slots=SPLITS[2].slots[:3], valid=SPLITS[2].valid[:3], data=SPLITS[2].data[:3])
+    found = score(jax.jit(render), some, align(some, 0)["s"], 8)  # 12 entries, 8 at a time
+    truth = SPLITS[2].labels.masks[:3].reshape(12, SIDE, SIDE)
+    np.testing.assert_array_equal(found.segments, (truth + 2) % SLOTS)
 
 
 def test_objects_of_one_pixel_leave_fg_ari_undefined_and_counted():
@@ -371,6 +390,13 @@ def test_whitened_slots_vary_alike_in_every_direction_and_each_slot_has_its_numb
     assert np.linalg.eigvalsh(np.cov(values[:, 1].T, bias=True))[0] < 1e-6
 
 
+def test_whitened_slots_have_the_unit_as_their_covariance():
+    slots = np.random.default_rng(0).normal(size=(6, 2, 3))
+    seen = whitened(whitening(slots), slots)[..., :3]
+    for k in range(2):
+        np.testing.assert_allclose(np.cov(seen[:, k].T, bias=True), np.eye(3), atol=1e-5)
+
+
 def test_a_slot_that_is_constant_but_for_rounding_is_not_blown_up():
     slots = np.random.default_rng(0).normal(size=(500, 2, 3)).astype(np.float32)
     slots[:, 1] = [3.0, 0.1, -7.0]
@@ -480,6 +506,18 @@ def test_coarser_masks_are_enlarged():
     assert set(values(Masks()(*SPLITS[:2], coarse, KEY)).values()) == {1}
 
 
+def test_masks_of_frames_that_are_not_square():
+    coarse = np.array([[0, 1, 1, 2], [0, 0, 2, 2]])
+    fine = np.kron(coarse, np.ones((2, 2), int))
+    test = replace(
+        SPLITS[2],
+        spec=replace(SPEC, frame_shape=(4, 8, 3)),
+        labels=SPLITS[2].labels._replace(masks=np.broadcast_to(fine, (16, TIME, 4, 8))),
+        masks=np.broadcast_to(np.eye(SLOTS, dtype=np.float32)[:, coarse.ravel()], (16, TIME, SLOTS, 8)),
+    )
+    assert set(values(Masks()(*SPLITS[:2], test, KEY)).values()) == {1}
+
+
 @pytest.mark.parametrize("positions", [None, 16, 49])
 def test_no_masks_or_a_grid_that_does_not_fit_are_undefined(positions):
     masks = None if positions is None else np.ones((16, TIME, SLOTS, positions), np.float32)
@@ -535,3 +573,16 @@ def test_colours_are_clustered_in_frames_from_the_first_clip_to_the_last():
 
     ColourKMeans(num_clips=4)(*SPLITS[:2], replace(SPLITS[2], read=look), KEY)
     assert read == [0, 5, 10, 15]
+
+
+def test_there_are_enough_clusters_for_the_background_and_colours_nearer_to_each_other():
+    alike = np.array([[-1, -1, -1], [1, -1, -1], [1, -0.5, -1]], np.float32)
+    test = replace(SPLITS[2], data=jnp.asarray(alike[SPLITS[2].labels.masks]))
+    assert values(ColourKMeans(num_clips=3)(*SPLITS[:2], test, KEY)) == {("fg_ari", "pixels"): 1}
+
+
+def test_colours_of_some_clips_are_scored_by_the_labels_of_these():
+    valid = SPLITS[2].valid.copy()
+    valid[5, 1:] = False
+    result = ColourKMeans(num_clips=4)(*SPLITS[:2], replace(SPLITS[2], valid=valid), KEY)  # clips 0, 5, 10 and 15
+    assert values(result) == {("fg_ari", "pixels"): 1}

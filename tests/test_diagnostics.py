@@ -162,3 +162,21 @@ def test_the_thresholds_are_fields():
     slots = normal(60, 5, 3, 4)
     assert "direction" in asked(slots, rank=12)[1]["collapsed"]
     assert "copies" in asked(slots, correlation=0.0)[1]["collapsed"]
+
+
+def test_a_slot_is_constant_by_its_own_scale():
+    slots = normal(60, 5, 3, 4) * np.array([1.0, 1.0, 1e-6])[:, None]
+    assert asked(slots)[1]["constant_slots"] == 0
+
+
+def test_constant_is_what_varies_by_a_ten_thousandth_of_its_size():
+    still, noise = normal(3, 4), normal(6, 5, 3, 4, seed=1)
+    scale = np.sqrt(np.square(still).mean(-1, keepdims=True))
+    assert asked(still + 1e-3 * scale * noise)[1]["constant_slots"] == 0
+    assert asked(still + 5e-5 * scale * noise)[1]["constant_slots"] == 3
+
+
+def test_slots_are_constant_whatever_stands_where_frames_do_not_count():
+    slots, valid = np.broadcast_to(normal(3, 4), (6, 5, 3, 4)).copy(), np.ones((6, 5), bool)
+    slots[2], valid[2] = 7, False
+    assert asked(slots, valid)[1]["collapsed"] == "slots are constant"

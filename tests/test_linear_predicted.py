@@ -9,7 +9,9 @@ from sklearn.linear_model import LinearRegression
 
 from benchmark.types import Coordinate, DatasetSpec, Frozen, Labels
 from probes.foreseen import foreseen
+from probes.linear import Linear
 from probes.linear_predicted import METRICS, LinearPredicted
+from probes.regression import Frames, fit
 
 TIME, STEPS = 9, 5
 SPEC = DatasetSpec(
@@ -82,6 +84,37 @@ def test_each_number_is_that_of_scikit_learn(ahead):
     for form, metric in (("r2", "r2"), ("still", "r2_ridge_still"), ("seen", "r2_ridge_seen")):
         expected = LinearRegression().fit(*rows(splits[0], form)).score(*rows(splits[2], form))
         assert found[metric, f"p{ahead}"] == pytest.approx(expected, abs=5e-3 if "ridge" in metric else 1e-5)
+
+
+@pytest.mark.parametrize(("form", "clips"), [("predicted", 4), ("still", 4), ("seen", 8)])
+def test_ridge_has_the_strength_that_val_chooses(form, clips):
+    """Where features are many and frames few, so that ridge and least squares, train and val differ."""
+    ahead, splits = 2, []
+    for seed, count in enumerate((clips, 20, 30)):
+        split, random = straight(count, seed), np.random.default_rng(seed)
+        wide = {}
+        for name in ("slots", "predicted"):
+            array = getattr(split, name)
+            noise = random.normal(size=(*array.shape[:-1], 20))
+            wide[name] = np.concatenate([array + random.normal(size=array.shape), noise], axis=-1).astype(np.float32)
+        splits.append(replace(split, **wide))
+
+    def frames(split: Frozen) -> Frames:
+        features, targets = [], []
+        for i, now in np.ndindex(len(split.slots), TIME - ahead):
+            if now >= 1:  # two frames must have been seen
+                past = {"predicted": split.predicted[i, now, ahead - 1], "still": split.slots[i, now]}
+                past["seen"] = split.slots[i, now - 1 : now + 1]
+                features.append(past[form].ravel())
+                targets.append(split.labels.coordinates[i, now + ahead])
+        return Frames(np.array(features, float), np.array(targets, float))
+
+    train, val, test = map(frames, splits)
+    expected = fit(train, val, Linear.ridge)
+    found = values(*splits)["r2_ridge" if form == "predicted" else f"r2_ridge_{form}", f"p{ahead}"]
+    assert found == pytest.approx(expected.ridge.r2(test)[0], abs=1e-6)
+    assert abs(expected.ridge.r2(test)[0] - expected.ordinary.r2(test)[0]) > 0.01
+    assert fit(train, train, Linear.ridge).strengths != expected.strengths
 
 
 def test_predictions_alone_are_asked_for_r2_and_encoded_slots_alone_for_the_past():

@@ -383,6 +383,41 @@ def test_r2_of_the_mean_is_zero():
     assert line.r2(frames) == pytest.approx(0)
 
 
+def test_an_objects_r2_is_the_mean_over_its_own_coordinates():
+    found = values(measure(*toy(noise=30.0)))
+    for metric in ("r2", "r2_ridge"):
+        for name in ("ball", "player"):
+            own = [found[metric, f"{name}_{axis}"] for axis in "xy"]
+            assert found[metric, f"object:{name}"] == pytest.approx(np.mean(own))
+
+
+def test_the_condition_number_is_that_of_the_centred_slots():
+    def faint(slots: np.ndarray) -> None:
+        slots[:, :, 0] *= 1e-3
+
+    train, val, test = (with_slots(split, faint) for split in toy())
+    features = train.slots.reshape(200, 4)
+    singular = np.linalg.svd(features - features.mean(0), compute_uv=False)
+    assert measure(train, val, test).notes["condition_number"] == pytest.approx(singular[0] / singular[-1], rel=1e-3)
+
+
+def test_a_large_constant_feature_hides_no_faint_one():
+    random = np.random.default_rng(0)
+
+    def frames(n: int) -> Frames:
+        x = random.normal(size=(n, 2)) * [1, 1e-3]
+        return Frames(np.concatenate([x, np.full((n, 1), 1e6)], axis=1), x @ [[1.0], [1e3]])
+
+    found = fit(frames(200), frames(50), (1e-6,))
+    assert len(found.singular) == 2
+    assert found.ordinary.r2(frames(100)) == pytest.approx(1, abs=1e-6)
+
+
+def test_rows_of_importance_are_in_the_order_of_the_objects():
+    rows = importance(np.array([[0.0, 1], [1, 0]]), [1, 0], num_slots=2)
+    np.testing.assert_array_equal(rows, [[1, 0], [0, 1]])
+
+
 def test_a_frame_is_left_with_the_places_of_its_objects_in_pixels():
     train, val, test = toy()
     frames = np.random.default_rng(0).uniform(size=(*test.valid.shape, 8, 9, 3)).astype(np.float32)
@@ -403,3 +438,16 @@ def test_a_frame_is_left_with_the_places_of_its_objects_in_pixels():
 
 def test_no_frame_is_left_where_no_coordinate_has_a_pixel():
     assert not {"frame", "true", "predicted"} & measure(*toy()).arrays.keys()
+
+
+def test_the_frame_shown_has_its_own_range_and_the_places_of_the_ridge_line():
+    train, val, test = toy()
+    frames = np.random.default_rng(0).uniform(-1, 1, (*test.valid.shape, 8, 8, 3)).astype(np.float32)
+    coordinates = tuple(replace(c, pixel=(1.0, 0.0)) for c in test.spec.coordinates)
+    spec = replace(test.spec, coordinates=coordinates, frame_range=(-1.0, 1.0))
+    shown = replace(test, spec=spec, data=frames, read=lambda data, clips: Batch(data[clips]))
+    arrays = measure(train, val, shown, ridge=(1e9,)).arrays
+    middle = frames.reshape(-1, 8, 8, 3)[30]  # of 60
+    np.testing.assert_array_equal(arrays["frame"], np.rint(255 * (middle + 1) / 2))
+    mean = train.labels.coordinates.mean((0, 1)).reshape(2, 2)  # all that so strong a ridge leaves
+    np.testing.assert_allclose(arrays["predicted"], mean, rtol=1e-5)

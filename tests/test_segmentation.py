@@ -99,3 +99,10 @@ def test_mean_best_overlap_is_undefined_without_objects_and_ignores_hidden_ones(
 def test_hard_segments_are_the_slots_with_the_largest_mask():
     masks = np.array([[0.2, 0.5, 0.1], [0.7, 0.1, 0.1], [0.1, 0.4, 0.8]])
     assert hard_segments(masks[None]).tolist() == [[1, 0, 2]]
+
+
+def test_the_mean_is_over_the_frames_where_it_is_defined():
+    """Two frames have 1 and one has 0; the last has no object."""
+    truth = np.array([[1, 1, 2, 2]] * 3 + [[0, 0, 0, 0]])
+    segments = np.array([[0, 0, 1, 1]] * 2 + [[0, 0, 0, 0]] * 2)
+    assert fg_ari(truth, segments).mean == pytest.approx(2 / 3)

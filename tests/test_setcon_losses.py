@@ -11,6 +11,7 @@ from flax import nnx
 from test_slot_attention import apply, layer_norm, linear, mlp, randomised
 
 from benchmark.errors import UserError
+from benchmark.modules import cross_entropy
 from benchmark.modules.fused_cross_entropy import log_partitions
 from benchmark.modules.info_nce import info_nce, sharded, slotwise_info_nce
 from benchmark.modules.set_encoder import SetEncoder
@@ -118,6 +119,16 @@ def test_the_kernels_of_a_gpu_give_partitions_and_gradients_of_the_formula(n, m,
         np.testing.assert_allclose(found[0], partitions, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(found[1], weights @ candidates, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(found[2], weights.T @ anchors, rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_and_its_gradients_on_a_gpu_are_those_block_by_block(monkeypatch):
+    monkeypatch.setattr(cross_entropy, "log_partitions", partial(log_partitions, interpret=True))
+    candidates, positives = (jnp.asarray(RNG.normal(size=(n, 5)), jnp.float32) for n in (20, 12))
+    given = candidates[:12].reshape(3, 4, 5), positives.reshape(3, 4, 5), candidates
+    (loss, gradients), (expected, slow) = cross_entropy._on_a_gpu(*given), cross_entropy._block_by_block(*given)
+    assert loss == pytest.approx(float(expected), rel=1e-5)
+    for found, one in zip(gradients, slow, strict=True):
+        np.testing.assert_allclose(found, one, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["setcon", "slotwise"])

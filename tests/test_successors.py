@@ -12,7 +12,7 @@ from flax import nnx
 from scipy.optimize import linear_sum_assignment
 from test_scn_losses import FakeWorld
 from test_setcon_losses import SPEC, slow_info_nce
-from test_slot_attention import apply
+from test_slot_attention import apply, layer_norm, mlp, randomised
 
 from benchmark.errors import UserError
 from benchmark.modules.contrastive import cosines
@@ -21,7 +21,7 @@ from benchmark.training import initialiser
 from benchmark.types import Batch
 from methods.cswm_episode import negatives
 from methods.slot_repulsion import repulsion
-from methods.slotcontrast import slot_contrast
+from methods.slotcontrast import Predictor, slot_contrast
 from methods.slotwise_matched import best_assignment, in_predicted_order
 
 RNG = np.random.default_rng(0)
@@ -247,3 +247,22 @@ def test_one_slot_has_nothing_to_repel():
 def test_slots_are_found_again_only_where_there_is_a_next_frame():
     assert "one frame" in methods.create("slotcontrast", clip=1).supports(SPEC)
     assert methods.create("slotcontrast").window(SPEC) == 5
+
+
+def test_slotcontrasts_predictor_is_a_transformer_block_with_the_norms_first():
+    predictor = randomised(Predictor(16, nnx.Rngs(0)))
+    slots = np.random.default_rng(1).normal(size=(2, 5, 16)).astype(np.float32)
+
+    def weights(parameter):
+        return np.asarray(parameter[...], np.float64)
+
+    attention, x = predictor.attention, layer_norm(predictor.norm_attention, slots.astype(float))
+    q, k, v = (
+        np.einsum("bkd,dhe->bhke", x, weights(layer.kernel)) + weights(layer.bias)[:, None]
+        for layer in (attention.query, attention.key, attention.value)
+    )
+    scores = np.exp(q @ k.swapaxes(-1, -2) / sqrt(16))  # 4 heads of 16
+    heads = scores / scores.sum(-1, keepdims=True) @ v
+    after = slots + np.einsum("bhke,hed->bkd", heads, weights(attention.out.kernel)) + weights(attention.out.bias)
+    expected = after + mlp(predictor.mlp, layer_norm(predictor.norm_mlp, after))
+    np.testing.assert_allclose(apply(predictor, slots), expected, rtol=1e-3, atol=1e-3)

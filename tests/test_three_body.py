@@ -134,3 +134,23 @@ def test_another_seed_of_the_data_set_gives_other_sequences_and_hues(splits, bat
 def test_by_default_5000_sequences_are_trained_on_and_1000_evaluated():
     default = ThreeBody()
     assert (default.train_size, default.val_size + default.test_size) == (5000, 1000)
+
+
+def test_bodies_start_on_a_circle_and_turn_and_drift_within_their_bounds():
+    x, v = three_body.starts(np.random.default_rng(0), 5000)
+    radius, drift = np.linalg.norm(x - 24.5, axis=-1)[:, 0], v.mean(1)
+    turn = np.linalg.norm(v - drift[:, None], axis=-1)[:, 0] / np.sqrt(9.8 / (np.sqrt(3) * radius))
+    for values, low, high in ((radius, 9, 15), (turn, 0.5, 1.5), (drift, -0.5, 0.5)):
+        edge = 0.01 * (high - low)
+        assert low <= values.min() < low + edge and high - edge < values.max() <= high
+        assert values.mean() == pytest.approx((low + high) / 2, abs=5 * edge)
+
+
+def test_a_frame_is_ten_explicit_steps_of_a_fifth():
+    x, v = three_body.starts(np.random.default_rng(0), 3)
+    places, velocities = trajectory(x, v, 3)
+    for t in range(3):
+        np.testing.assert_allclose(places[:, t], x)
+        np.testing.assert_allclose(velocities[:, t], v)
+        for _ in range(10):
+            x, v = x + 0.2 * v, v + 0.2 * attraction(x)
