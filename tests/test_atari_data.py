@@ -272,3 +272,9 @@ def test_a_centred_game_in_which_nothing_changes_is_refused(tmp_path, monkeypatc
     collection.train.frames[:] = 77
     with pytest.raises(UserError, match="pong-centred: the training frames are all alike"):
         datasets.create("pong-centred", train_frames=200, probe_frames=200).load(tmp_path, quiet)
+
+
+def test_a_game_has_the_papers_numbers_unless_told_otherwise():
+    pong = datasets.create("pong")
+    assert (pong.train_frames, pong.probe_frames, pong.max_episode_steps) == (100_000, 50_000, 27_000)
+    assert pong.min_entropy == 0.6

@@ -224,3 +224,15 @@ def test_frames_lie_where_jax_can_use_them_without_a_copy(cache):
 
     frames = atari_store.load(RECIPE, cache, quiet)[0].train.frames
     assert jax.device_put(frames, jax.devices("cpu")[0]).unsafe_buffer_pointer() == frames.ctypes.data
+
+
+def test_every_shard_has_a_seed_of_its_own():
+    seeds = [job.seed for job in RECIPE.all_jobs(Path())]
+    assert len(set(seeds)) == len(seeds) == 3 + 2
+
+
+def test_actions_and_episodes_are_read_back_as_they_were_played(cache):
+    train = atari_store.load(RECIPE, cache, quiet)[0].train
+    assert set(train.actions.tolist()) == set(range(6))
+    assert set(np.diff(train.episodes).tolist()) == {0, 1} and train.episodes[0] == 0
+    assert np.bincount(train.episodes).max() <= 40

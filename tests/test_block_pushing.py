@@ -193,3 +193,36 @@ def test_by_default_the_sizes_are_the_papers():
     default = BlockPushing(view="above")
     assert (default.train_size, default.train_steps, default.test_size) == (1000, 100, 10_000)
     assert default.spec().num_actions == 20 and default.spec().actions_per_object == 4
+
+
+def test_a_test_frame_that_only_probes_were_fitted_on_does_not_count():
+    row = np.arange(5, dtype=np.uint8)
+    cells = {name: np.array([[row + i]]) for i, name in enumerate(("train", "probe", "val"))}
+    valid = unseen(cells | {"test": np.array([[row, row + 1, row + 2, row + 3]])})
+    assert valid["test"].tolist() == [[False, False, False, True]]
+
+
+def test_a_block_is_bright_on_top_darker_on_its_right_and_dark_on_its_left():
+    bright = np.asarray(sprites.draw(sprites.blocks(1, 0), jnp.array([0]))[0]).max(-1)
+    rows, columns = np.nonzero(bright)
+
+    def lowest(column):
+        return bright[rows[columns == column].max(), column]
+
+    assert bright[rows.min()].max() == 1
+    assert (lowest(columns.max()), lowest(columns.min())) == (0.75, 0.5)
+
+
+def test_a_block_goes_right_and_down_along_a_row_and_left_and_down_along_a_column():
+    sheet = sprites.blocks(1, 0).sheet[0] > 0
+
+    def corner(cell):
+        return np.argwhere(sheet[cell]).min(0)
+
+    assert (corner(13) - corner(12)).tolist() == [4, 5]
+    assert (corner(17) - corner(12)).tolist() == [4, -5]
+
+
+def test_the_triangle_points_up():
+    widths = (sprites.shapes(5, 0).sheet[2, 0, :10, :10] > 0).sum(1)[1:-1]
+    assert (np.diff(widths) >= 0).all() and widths[0] < widths[-1]

@@ -10,6 +10,7 @@ import pytest
 from benchmark.errors import UserError
 from datasets.billiards import BOX, scatter, trajectory
 from datasets.bouncing_balls import BouncingBalls
+from datasets.video import hues
 
 RADIUS, SIZE = 1.2, 40
 
@@ -177,3 +178,25 @@ def test_statistics_of_coordinates_are_those_of_the_training_frames(splits, batc
     places = batch.labels.coordinates.reshape(-1, 6)
     np.testing.assert_allclose(splits.spec.coordinate_mean, places.mean(0), rtol=1e-5)
     np.testing.assert_allclose(splits.spec.coordinate_std, places.std(0), rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def starts():
+    """First places [b o 2] and steps to the second frame of 300 clips, in units of the box."""
+    places = np.asarray(BouncingBalls(image_size=10).videos(300).coordinates, float).reshape(300, 12, 3, 2)
+    return places[:, 0] + 0.5, places[:, 1] - places[:, 0]
+
+
+def test_balls_fly_in_all_directions(starts):
+    np.testing.assert_allclose((starts[1] > 0).mean((0, 1)), 0.5, atol=0.08)
+
+
+def test_balls_start_anywhere_in_the_box(starts):
+    places = starts[0].reshape(-1, 2)
+    np.testing.assert_allclose(places.min(0), RADIUS, atol=0.1)
+    np.testing.assert_allclose(places.max(0), BOX - RADIUS, atol=0.1)
+
+
+def test_the_hues_are_those_of_the_data_sets_seed():
+    palette = BouncingBalls(image_size=16, seed=5).videos(1).palette
+    np.testing.assert_array_equal(palette[0, 1:], hues(3, seed=5))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import UserError
-from datasets.grid_walks import place, walk
+from datasets.grid_walks import PARTS, place, walk
 from datasets.gridworld import GridWorld
 from datasets.video import hues
 
@@ -215,3 +215,17 @@ def test_more_colours_than_objects_leave_some_out_of_every_sequence():
 def test_impossible_grids_are_named(fields, named):
     with pytest.raises(UserError, match=named):
         GridWorld(**fields)
+
+
+def test_objects_are_seen_where_the_pixels_of_their_coordinates_say():
+    world = GridWorld()
+    video = jax.jit(lambda key: world.video(key, PARTS["train"]))(jax.random.key(0))
+    scale, offset = np.array([c.pixel for c in world.spec().coordinates]).T
+    pixels = (np.asarray(video.coordinates) * scale + offset).astype(int)  # [t 6]
+    for mask, places in zip(video.masks, pixels, strict=True):
+        assert all(mask[y, x] > 0 for x, y in places.reshape(3, 2))
+
+
+def test_the_hues_are_those_of_the_data_sets_seed():
+    palette = jax.jit(lambda key: GridWorld(seed=5).video(key, PARTS["train"]).palette)(jax.random.key(0))
+    np.testing.assert_array_equal(palette[1:], hues(3, seed=5))

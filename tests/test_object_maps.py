@@ -159,3 +159,10 @@ def test_a_slot_size_that_no_data_set_gives_is_a_reason_to_skip():
     method = methods.create("cswm", slot_size=None)
     assert "slot_size" in method.supports(replace(SPEC, slot_size=None))
     assert method.supports(on("cswm_small")) is None
+
+
+@pytest.mark.parametrize(("name", "size"), [("cswm_small", 1), ("cswm_medium", 5), ("cswm_large", 3)])
+def test_maps_are_made_by_convolutions_of_the_papers_sizes(name, size):
+    spec = replace(tiny.Tiny().spec(), frame_shape=(50, 50, 3), backbone=name)
+    encoder = nnx.eval_shape(lambda: ObjectMapEncoder(spec, 3, 4, nnx.Rngs(0)))
+    assert encoder.to_maps.kernel_size == (size, size)

@@ -137,3 +137,8 @@ def test_the_change_of_every_slot_depends_on_the_action(num_slots):
     slots = jax.random.normal(jax.random.key(0), (1, num_slots, 32))
     left, right = (model.transition(slots, jnp.array([action])) for action in (0, 1))
     assert (jnp.abs(left - right).max(-1) > 1e-4).all()
+
+
+def test_cswm_has_its_papers_numbers_unless_told_otherwise():
+    cswm = methods.create("cswm")
+    assert (cswm.hidden, cswm.sigma, cswm.margin, cswm.negative) == (512, 0.5, 1.0, "next")

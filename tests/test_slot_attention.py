@@ -203,3 +203,10 @@ def test_slots_start_apart_else_they_would_stay_alike_for_ever():
     np.testing.assert_allclose(LearnedSlots(500, 16, nnx.Rngs(0)).slots[...].std(), 1, rtol=0.05)
     random = GaussianSlots(500, 16, nnx.Rngs(0))
     np.testing.assert_allclose((random(1, None) - random.mu[...]).std(), 1, rtol=0.05)
+
+
+def test_mlps_that_make_slots_have_128_hidden_units():
+    spec = DatasetSpec("small", (5, 6, 3), (0.0, 1.0), 4, (), "pixelwise", 4, 4)
+    maps = nnx.eval_shape(lambda: FeatureMapEncoder(spec, 4, 16, nnx.Rngs(0)))
+    attention = nnx.eval_shape(lambda: SlotAttention(32, 16, 1, nnx.Rngs(0)))
+    assert maps.mlp.linear1.out_features == attention.mlp.linear1.out_features == 128

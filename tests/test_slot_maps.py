@@ -145,3 +145,8 @@ def test_supervised_needs_a_slot_for_every_object():
 @pytest.mark.parametrize("name", ["scn", "cswm", "random-cnn", "supervised"])
 def test_more_slots_than_feature_maps_are_refused_with_the_numbers(name):
     assert "65 slots need 130 feature maps" in methods.create(name, num_slots=65).supports(SPEC)
+
+
+@pytest.mark.parametrize("name", ["scn", "cswm", "random-cnn", "supervised"])
+def test_slots_have_32_numbers_unless_told_otherwise(name):
+    assert methods.create(name).slot_size == 32

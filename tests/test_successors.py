@@ -266,3 +266,8 @@ def test_slotcontrasts_predictor_is_a_transformer_block_with_the_norms_first():
     after = slots + np.einsum("bhke,hed->bkd", heads, weights(attention.out.kernel)) + weights(attention.out.bias)
     expected = after + mlp(predictor.mlp, layer_norm(predictor.norm_mlp, after))
     np.testing.assert_allclose(apply(predictor, slots), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_cswm_in_an_episode_has_its_papers_numbers_unless_told_otherwise():
+    episode = methods.create("cswm-episode")
+    assert (episode.in_episode, episode.episode_frames, episode.negative) == (0.5, 8, "next")
