@@ -127,7 +127,7 @@ def estimate(items: Iterable[Item], cache: Path, lanes: int = 1) -> Estimate:
     for item in to_do:
         seconds, known = timings.seconds(item.run, cores)
         if item.state == "reprobe":
-            seconds, known = OVERHEAD / 2 + _learning(item.run, item.questions), False
+            seconds, known = OVERHEAD / 2 + _learning(item.run, item.probes_to_ask), False
         times[item.run.path] = seconds
         measured += known
     sources = {item.run.dataset_name: item.run.dataset for item in to_do}

@@ -140,8 +140,8 @@ class Item:
         return self.state in TO_DO
 
     @property
-    def questions(self) -> tuple[str, ...]:
-        """The probes to ask, by name."""
+    def probes_to_ask(self) -> tuple[str, ...]:
+        """By name."""
         return self.asked or tuple(self.run.probe_digests)
 
 

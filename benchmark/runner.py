@@ -37,7 +37,7 @@ POLL = 1.0
 
 @dataclass
 class Clock:
-    """Seconds that each stage of a run took, every time that it was gone through."""
+    """Seconds that each stage of a run took, summed over every time that it was gone through."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -231,9 +231,9 @@ class Runner:
             if self.keep_params:
                 parameters.save(run.parameters_beside(self.out), model)
             record = replace(item.record, status="ok", reason=None, traceback=None, suite=run.suite, budget=run.budget)
-            others = set(record.probes) - set(item.questions)
-            stays = set(record.timing) - {"total"} if others else {"compile", "train"}
-            clock.add({stage: record.timing[stage] for stage in stays & set(record.timing)})
+            answers_stay = set(record.probes) - set(item.probes_to_ask)
+            stays = set(record.timing) - {"total"} if answers_stay else {"compile", "train"}
+            clock.add({stage: seconds for stage, seconds in record.timing.items() if stage in stays})
         else:
             model, record = self._train(run, model, loaded, program, train_key, clock)
         yield replace(record, timing=dict(clock.seconds))
@@ -291,7 +291,7 @@ class Runner:
         The answers of other probes stay in it, and what a probe that raises has answered before; but such a probe is
         no longer among those that were asked, nor are the others where the arrays that they left are lost.
         """
-        run, names = item.run, item.questions
+        run, names = item.run, item.probes_to_ask
         rows: dict[str, list[dict[str, Any]]] = {}
         for row in record.metrics:
             rows.setdefault(row["probe"], []).append(row)

@@ -1,4 +1,4 @@
-"""Slots set beside a later frame: those that were predicted for it, and those that stand where they were made."""
+"""Slots set beside a later frame: those predicted for it, and the encoded ones that the prediction was made from."""
 
 import numpy as np
 
@@ -18,14 +18,14 @@ def predicted(frozen: Frozen, ahead: int) -> Float[np.ndarray, "i t k d"]:
     return _later(frozen.predicted[:, :, ahead - 1], ahead)
 
 
-def still(frozen: Frozen, ahead: int) -> Float[np.ndarray, "i t k d"]:
-    """For each frame the slots of the one `ahead` steps before it; zeros for the first."""
+def last_seen(frozen: Frozen, ahead: int) -> Float[np.ndarray, "i t k d"]:
+    """For each frame the encoded slots of the one `ahead` steps before it; zeros for the first."""
     return _later(frozen.slots, ahead)
 
 
-def seen(frozen: Frozen, ahead: int) -> Float[np.ndarray, "i t s d"]:
-    """For each frame the slots of the `context` frames, s = context x k, that it is predicted from."""
-    return np.concatenate([still(frozen, ahead + earlier) for earlier in range(frozen.context)], axis=2)
+def context(frozen: Frozen, ahead: int) -> Float[np.ndarray, "i t s d"]:
+    """For each frame the encoded slots of the `context` frames, s = context x k, that it is predicted from."""
+    return np.concatenate([last_seen(frozen, ahead + earlier) for earlier in range(frozen.context)], axis=2)
 
 
 def _later(slots: Float[np.ndarray, "i t k d"], ahead: int) -> Float[np.ndarray, "i t k d"]:

@@ -30,6 +30,15 @@ from probes.regression import Fit, Frames, constant_columns, fit
 
 STRUCTURE = tuple(f"{name}{form}" for form in ("", "_std", "_floor") for name in ("compactness", "modularity"))
 
+RIDGE = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
+"""Strengths to choose from: the penalty is strength x n_train x |w|^2. The largest all but predicts the mean."""
+
+
+def check_ridge(probe: str, strengths: tuple[float, ...]) -> None:
+    """Raises UserError for strengths that the probe of that name cannot choose from."""
+    if not strengths or not all(0 < strength < math.inf for strength in strengths):
+        raise UserError(f"probes.{probe}.ridge={strengths} must hold finite numbers above 0, at least one")
+
 
 @probes.register("linear")
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +51,14 @@ class Linear(Probe):
     vary on train has no weights, and an object of such coordinates only does not count in them.
     """
 
-    ridge: tuple[float, ...] = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
-    """Strengths to choose from: the penalty is strength x n_train x |w|^2. The largest all but predicts the mean."""
+    ridge: tuple[float, ...] = RIDGE
     floor_draws: int = 100
     floor_seed: int = 0
 
     def __post_init__(self) -> None:
         """Raises UserError for an impossible grid of strengths, or no draws."""
         super().__post_init__()
-        if not self.ridge or not all(0 < strength < math.inf for strength in self.ridge):
-            raise UserError(f"probes.linear.ridge={self.ridge} must hold finite numbers above 0, at least one")
+        check_ridge("linear", self.ridge)
 
     def supports(self, spec: DatasetSpec) -> str | None:
         return None if spec.coordinates else "it has no coordinates"
@@ -64,7 +71,7 @@ class Linear(Probe):
         random but the floor, which has its own seed.
         """
         spec, splits = train.spec, {"train": train, "val": val, "test": test}
-        frames = {name: regressed(name, split, split.slots, split.valid) for name, split in splits.items()}
+        frames = {name: side_by_side(name, split, split.slots, split.valid) for name, split in splits.items()}
         counts = {f"n_{name}": len(kept.features) for name, kept in frames.items()}
         if not all(counts.values()) or not spec.coordinates:
             return ProbeResult(tuple(_metrics(spec, {}, {})), notes=counts)
@@ -79,10 +86,12 @@ class Linear(Probe):
         return ProbeResult(tuple(_metrics(spec, accuracy, _structure(arrays, floor))), arrays | shown, notes)
 
 
-def regressed(name: str, split: Frozen, slots: Float[np.ndarray, "i t k d"], counts: Bool[np.ndarray, "i t"]) -> Frames:
-    """Those frames of the split of that name that count, with these slots side by side.
+def side_by_side(
+    name: str, split: Frozen, slots: Float[np.ndarray, "i t k d"], counts: Bool[np.ndarray, "i t"]
+) -> Frames:
+    """The frames of a split that count, with these slots of a frame side by side.
 
-    Raises ValueError for slots or coordinates among them that are not finite.
+    Raises ValueError, with the split's name, for slots or coordinates among them that are not finite.
     """
     slots, coordinates = slots[counts], np.asarray(split.labels.coordinates)[counts]
     for what, values in (("slots", slots), ("coordinates", coordinates)):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from benchmark.errors import UserError
 from benchmark.types import Coordinate, DatasetSpec, Frozen, Labels
 from probes.foreseen import foreseen
-from probes.linear import Linear
+from probes.linear import RIDGE
 from probes.linear_predicted import METRICS, LinearPredicted
 from probes.regression import Frames, fit
 
@@ -54,10 +55,10 @@ def test_perfect_predictions_have_an_r2_of_one_at_every_step_and_two_frames_tell
     found = values(*SPLITS)
     assert set(found) == {(metric, f"p{ahead}") for metric in METRICS for ahead in range(1, STEPS + 1)}
     for ahead in range(1, STEPS + 1):
-        for metric in ("r2", "r2_ridge", "r2_ridge_seen"):
+        for metric in ("r2", "r2_ridge", "r2_ridge_context"):
             assert found[metric, f"p{ahead}"] == pytest.approx(1, abs=1e-4)
-    still = [found["r2_ridge_still", f"p{ahead}"] for ahead in range(1, STEPS + 1)]
-    assert still == sorted(still, reverse=True) and still[0] < 0.999 and still[-1] < 0.95
+    last = [found["r2_ridge_last", f"p{ahead}"] for ahead in range(1, STEPS + 1)]
+    assert last == sorted(last, reverse=True) and last[0] < 0.999 and last[-1] < 0.95
 
 
 @pytest.mark.parametrize("ahead", [1, 4])
@@ -74,19 +75,19 @@ def test_each_number_is_that_of_scikit_learn(ahead):
         features, targets = [], []
         for i in range(len(split.slots)):
             for now in range(1, TIME - ahead):  # two frames must have been seen
-                past = {"r2": split.predicted[i, now, ahead - 1], "still": split.slots[i, now]}
-                past["seen"] = split.slots[i, now - 1 : now + 1]
+                past = {"r2": split.predicted[i, now, ahead - 1], "last": split.slots[i, now]}
+                past["context"] = split.slots[i, now - 1 : now + 1]
                 features.append(past[form].ravel())
                 targets.append(split.labels.coordinates[i, now + ahead])
         return np.array(features), np.array(targets)
 
     found = values(*splits)
-    for form, metric in (("r2", "r2"), ("still", "r2_ridge_still"), ("seen", "r2_ridge_seen")):
+    for form, metric in (("r2", "r2"), ("last", "r2_ridge_last"), ("context", "r2_ridge_context")):
         expected = LinearRegression().fit(*rows(splits[0], form)).score(*rows(splits[2], form))
         assert found[metric, f"p{ahead}"] == pytest.approx(expected, abs=5e-3 if "ridge" in metric else 1e-5)
 
 
-@pytest.mark.parametrize(("form", "clips"), [("predicted", 4), ("still", 4), ("seen", 8)])
+@pytest.mark.parametrize(("form", "clips"), [("predicted", 4), ("last", 4), ("context", 8)])
 def test_ridge_has_the_strength_that_val_chooses(form, clips):
     """Where features are many and frames few, so that ridge and least squares, train and val differ."""
     ahead, splits = 2, []
@@ -103,18 +104,18 @@ def test_ridge_has_the_strength_that_val_chooses(form, clips):
         features, targets = [], []
         for i, now in np.ndindex(len(split.slots), TIME - ahead):
             if now >= 1:  # two frames must have been seen
-                past = {"predicted": split.predicted[i, now, ahead - 1], "still": split.slots[i, now]}
-                past["seen"] = split.slots[i, now - 1 : now + 1]
+                past = {"predicted": split.predicted[i, now, ahead - 1], "last": split.slots[i, now]}
+                past["context"] = split.slots[i, now - 1 : now + 1]
                 features.append(past[form].ravel())
                 targets.append(split.labels.coordinates[i, now + ahead])
         return Frames(np.array(features, float), np.array(targets, float))
 
     train, val, test = map(frames, splits)
-    expected = fit(train, val, Linear.ridge)
+    expected = fit(train, val, RIDGE)
     found = values(*splits)["r2_ridge" if form == "predicted" else f"r2_ridge_{form}", f"p{ahead}"]
     assert found == pytest.approx(expected.ridge.r2(test)[0], abs=1e-6)
     assert abs(expected.ridge.r2(test)[0] - expected.ordinary.r2(test)[0]) > 0.01
-    assert fit(train, train, Linear.ridge).strengths != expected.strengths
+    assert fit(train, train, RIDGE).strengths != expected.strengths
 
 
 def test_predictions_alone_are_asked_for_r2_and_encoded_slots_alone_for_the_past():
@@ -161,6 +162,14 @@ def test_predictions_that_are_not_finite_are_named():
     broken[0, 3, 0] = np.nan
     with pytest.raises(ValueError, match="slots of the train split hold NaN"):
         values(replace(SPLITS[0], predicted=broken), *SPLITS[1:])
+
+
+def test_the_strengths_of_ridge_can_be_set():
+    result = LinearPredicted(ridge=(1e9,))(*SPLITS, jax.random.key(0))
+    found = {(metric.metric, metric.target): metric.value for metric in result.metrics}
+    assert found["r2", "p1"] > 0.99 and found["r2_ridge", "p1"] < 0.01
+    with pytest.raises(UserError, match=r"probes\.linear-predicted\.ridge"):
+        LinearPredicted(ridge=())
 
 
 def test_a_data_set_without_coordinates_is_not_supported():

@@ -44,8 +44,8 @@ class Meaning:
 METRICS = {
     "r2": Meaning("R² of ordinary least squares from all slots to a coordinate", "1", "at most 1"),
     "r2_ridge": Meaning("R² of ridge regression from standardised slots to a coordinate", "1", "at most 1"),
-    "r2_ridge_still": Meaning("r2_ridge of a frame for where things are some steps later", "1", "at most 1", ""),
-    "r2_ridge_seen": Meaning("the same, of all frames that a prediction is made from", "1", "at most 1", ""),
+    "r2_ridge_last": Meaning("r2_ridge from the last frame seen to coordinates some steps later", "1", "at most 1", ""),
+    "r2_ridge_context": Meaning("the same, from all frames that a prediction is made from", "1", "at most 1", ""),
     "compactness": Meaning("how few slots an object's weights lie in, least squares", "1", "0 to 1"),
     "compactness_std": Meaning("the same, of ridge regression on standardised slots", "1", "0 to 1"),
     "compactness_floor": Meaning("the same, of random weights", "1", "0 to 1", ""),
