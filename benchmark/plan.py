@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from benchmark.contracts import Dataset, Method, Probe
 from benchmark.errors import UserError, answering
 from benchmark.joint import Joint, joint
 from benchmark.records import Record
-from benchmark.registry import configuration, source
+from benchmark.registry import configuration, probes, source
 from benchmark.suites import Training
 from benchmark.types import DatasetSpec
 
@@ -180,11 +181,12 @@ def plan(grid: Iterable[Run], out: Path, cache: Path, *, retry_failed: bool, rep
     items = []
     for run in grid:
         with answering(f"{run.method_name} on {run.dataset_name}, of which `python -m benchmark.check` tells more"):
-            items.append(_item(run, out, cache, retry_failed, reprobe))
+            items.append(examine(run, out, cache, retry_failed, reprobe))
     return items
 
 
-def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -> Item:
+def examine(run: Run, out: Path, cache: Path, retry_failed: bool = False, reprobe: bool = False) -> Item:
+    """What exists of a run and what is to be done."""
     if reason := supported(run.method, run.dataset.spec()) or _without_probes(run) or _decoder_unread(run):
         return Item(run, "skipped", reason)
     _check_window(run)
@@ -197,16 +199,38 @@ def _item(run: Run, out: Path, cache: Path, retry_failed: bool, reprobe: bool) -
         return Item(run, "damaged", f"{run.path}: {error}; it is set aside and the run done again")
     kept, changed = run.kept_parameters(out, cache, record), _changed_probes(run, record)
     damaged = "its arrays for figures are damaged" if run.arrays_damaged(out, record) else ""
-    if record.status == "failed" and (changed or retry_failed) and not (reprobe and kept):
-        if not (retry_failed and kept):
-            return Item(run, "retry" if retry_failed else "failed", record.reason or "", record)
-    elif not (changed or reprobe or (damaged and kept)):
+    failed = _failed_before(record, changed)
+    to_ask = changed if retry_failed or reprobe else tuple(name for name in changed if name not in failed)
+    if record.status == "failed" and retry_failed and not kept:
+        return Item(_with_probes_of(record, run), "retry", record.reason or "", record)
+    if failed and not (kept and to_ask):
+        return Item(run, "failed", record.reason or "", record)
+    if not (changed or reprobe or (retry_failed and record.status == "failed") or (damaged and kept)):
         return Item(run, "done", record=record)  # a probe that is not asked now may have failed
-    elif not kept:
-        return Item(run, "new", "its parameters are not kept, so it is trained again to be probed", record)
-    if reprobe or len(changed) in (0, len(run.probe_digests)) or not run.arrays_intact(out, record):
+    if not kept:
+        told = "its parameters are not kept, so it is trained again to be probed, by all that its record was asked"
+        return Item(_with_probes_of(record, run), "new", told, record)
+    if reprobe or len(to_ask) in (0, len(run.probe_digests)) or not run.arrays_intact(out, record):
         return Item(run, "reprobe", damaged, record=record)
-    return Item(run, "reprobe", f"only {', '.join(changed)}", record, changed)
+    return Item(run, "reprobe", f"only {', '.join(to_ask)}", record, to_ask)
+
+
+def _failed_before(record: Record, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Which of the probes failed when they were asked; all of them where the run itself did."""
+    if record.status != "failed":
+        return ()
+    return tuple(name for name in names if name in record.notes.get("failed_probes", names))
+
+
+def _with_probes_of(record: Record, run: Run) -> Run:
+    """The run with the probes too that only its record was asked, as it was: old answers are not of a new training."""
+    asked = {}
+    for name, probe in record.probes.items():
+        settings = {f: tuple(v) if isinstance(v, list) else v for f, v in probe["configuration"].items()}
+        del settings["version"]
+        with suppress(UserError):  # a plug-in's that is not named now, or has other fields
+            asked[name] = probes.create(name, **settings)
+    return replace(run, probes={**asked, **run.probes})
 
 
 def _check_window(run: Run) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from benchmark import checked, parameters, records, stopping
+from benchmark import checked, parameters, plan, records, stopping
 from benchmark.answers import Answer
 from benchmark.checkpoints import Checkpoints
 from benchmark.claims import Claim, Claims
@@ -126,8 +126,8 @@ class Runner:
 
     def _claim_siblings(self, items: Sequence[Item]) -> None:
         """Claim what can be trained together with the run before them."""
-        for item in items:
-            if item.state == "reprobe" or self._done_elsewhere(item) or not (claim := self._take(item.run)):
+        for item in map(self._as_it_stands, items):
+            if item.state == "reprobe" or not item.to_do or not (claim := self._take(item.run)):
                 continue
             if claim.holder.attempt == 1:
                 self._siblings.add(item.run, claim)
@@ -157,11 +157,7 @@ class Runner:
             if record := self._done_elsewhere(item):  # which may have happened between
                 self.claims.clear(path)
             else:
-                self.progress.run_started(item.run)
-                record = given_up(item) if claim.exhausted else self._carry_out(item)
-                with stopping.put_off():  # the end of a command is signalled as soon as the record is seen
-                    self._write(record, item)
-                    self.claims.clear(path)
+                record = self._do(self._as_it_stands(item), claim)
         except LostError:
             return None
         finally:
@@ -169,10 +165,28 @@ class Runner:
         self.progress.run_finished(record)
         return record
 
+    def _do(self, item: Item, claim: Claim) -> Record:
+        """The record of a run that is claimed, carried out and written."""
+        self.progress.run_started(item.run)
+        record = given_up(item) if claim.exhausted else self._carry_out(item)
+        with stopping.put_off():  # the end of a command is signalled as soon as the record is seen
+            self._write(record, item)
+            self.claims.clear(item.run.path)
+        return record
+
     def _done_elsewhere(self, item: Item) -> Record | None:
-        """The record of the run, if it is another than the plan knows of."""
-        record = standing_record(self.out / item.run.path)
-        return record if record != item.record else None
+        """The record of the run, if another process has done meanwhile what was to be done."""
+        now = self._as_it_stands(item)
+        return None if now.to_do else now.record
+
+    def _as_it_stands(self, item: Item) -> Item:
+        """What is to be done of an item by now: others may have asked the run other probes, or lost its parameters."""
+        record, lost = standing_record(self.out / item.run.path), False
+        if item.state == "reprobe" and item.record:
+            lost = not item.run.kept_parameters(self.out, self.cache, item.record)
+        if record in (None, item.record) and not lost:
+            return item
+        return plan.examine(item.run, self.out, self.cache)
 
     def _carry_out(self, item: Item) -> Record:
         standing, bench = standing_before(item), self._bench_for(item.run)
@@ -230,7 +244,7 @@ class Runner:
             model = parameters.load(kept, model)
             if self.keep_params:
                 parameters.save(run.parameters_beside(self.out), model)
-            record = replace(item.record, status="ok", reason=None, traceback=None, suite=run.suite, budget=run.budget)
+            record = replace(item.record, status="ok", reason=None, suite=run.suite, budget=run.budget)
             answers_stay = set(record.probes) - set(item.probes_to_ask)
             stays = set(record.timing) - {"total"} if answers_stay else {"compile", "train"}
             clock.add({stage: seconds for stage, seconds in record.timing.items() if stage in stays})
@@ -296,7 +310,7 @@ class Runner:
         for row in record.metrics:
             rows.setdefault(row["probe"], []).append(row)
         notes, whole = dict(record.notes), run.arrays_intact(self.out, record)
-        notes.pop("failed_probes", None)
+        failed_before = {name: why for name, why in notes.pop("failed_probes", {}).items() if name not in names}
         asked = dict(record.probes) if whole else {}
         arrays = parameters.load_named(run.arrays(self.out)) if whole and notes.get("arrays_sha256") else {}
         errors: dict[str, BaseException] = {}
@@ -318,7 +332,9 @@ class Runner:
         self._confirm()
         notes["arrays_sha256"] = parameters.save_named(run.arrays(self.out), arrays) if arrays else None
         answered = replace(record, probes=asked, metrics=[row for name in order for row in rows[name]], notes=notes)
-        return probes_failed(answered, errors) if errors else answered
+        if errors or failed_before:
+            return probes_failed(answered, errors, failed_before)
+        return replace(answered, traceback=None)
 
     def _confirm(self) -> None:
         """Before anything of the run is written. Raises LostError if the run is another's by now."""
@@ -333,7 +349,9 @@ class Runner:
             if path.exists() and standing_record(path) is None:
                 records.set_aside(path)
             records.write(self.out, record)
-            if record.curve or "DivergedError" in (record.reason or ""):  # what else failed may go on where it was
+            known = item.record.training if item.record else None
+            trained = bool(record.curve) and record.training is not known
+            if trained or "DivergedError" in (record.reason or ""):  # what else failed may go on where it was
                 Checkpoints(item.run.checkpoints(self.cache)).clear()
         except OSError as error:
             remedy = "make room there, then give the same command again"

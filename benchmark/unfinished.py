@@ -41,8 +41,8 @@ def standing_record(path: Path) -> Record | None:
 
 
 def standing_before(item: Item) -> Record:
-    """What stands of a run before it is done: the training, where only probes are asked."""
-    return item.record if item.record and item.state == "reprobe" else blank(item.run)
+    """What stands of a run until it is done: its record, if it has one."""
+    return item.record or blank(item.run)
 
 
 def given_up(item: Item) -> Record:
@@ -59,13 +59,19 @@ def failed(standing: Record, error: BaseException) -> Record:
     return _failed(standing, why, "".join(traceback.format_exception(error)))
 
 
-def probes_failed(standing: Record, errors: Mapping[str, BaseException]) -> Record:
-    """The record of a run of which these probes raised, which its notes name; its reason is that of the first."""
-    first, *others = errors
+def probes_failed(standing: Record, errors: Mapping[str, BaseException], before: Mapping[str, str]) -> Record:
+    """The record of a run of which these probes raised, and others `before`, whose reasons its notes have.
+
+    Its own reason is that of the first.
+    """
+    reasons = {**{name: reason(error) for name, error in errors.items()}, **before}
+    first, *others = reasons
     too = f" ({', '.join(others)} failed too)" if others else ""
-    told = "".join(line for error in errors.values() for line in traceback.format_exception(error))
-    record = _failed(standing, f"probe {first}{too}: {reason(errors[first])}", told)
-    return replace(record, notes=record.notes | {"failed_probes": [*errors]})
+    told = [line for error in errors.values() for line in traceback.format_exception(error)]
+    if before:
+        told.append(standing.traceback or "")
+    record = _failed(standing, f"probe {first}{too}: {reasons[first]}", "".join(told))
+    return replace(record, notes=record.notes | {"failed_probes": reasons})
 
 
 def _failed(standing: Record, why: str, told: str) -> Record:

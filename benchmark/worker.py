@@ -96,13 +96,20 @@ def _serve(arguments: Sequence[str], teller: Teller) -> None:
 
 def _items(options: argparse.Namespace, task: dict[str, Any], cache: Path, teller: Teller) -> list[Item]:
     """The plan of the runs of a task, in its order. Those that somebody has done since are told to be finished."""
-    from benchmark import grid, records
+    from benchmark import grid, plan, records
+    from benchmark.errors import UserError
 
+    out, items = options.out / task["folder"], []
     runs = {str(run.path): run for run in grid.runs_under(options, task["folder"])}
-    items = []
     for path, checksum in task["runs"]:
-        (item,) = grid.planned([runs[path]], options.out / task["folder"], cache, options)
+        run = runs.get(path)
+        if run is None:
+            why = "a plug-in has changed since then, or the rate that --tune has chosen; give the command again"
+            raise UserError(f"{path}: the command has planned this run, its worker does not: {why}")
+        (item,) = grid.planned([run], out, cache, options)
         if item.record and records.checksum(item.record) != checksum:
+            item = plan.examine(run, out, cache)
+        if item.record and not item.to_do:
             teller.run_finished(item.record)
         else:
             items.append(item)

@@ -244,8 +244,9 @@ def test_a_probe_that_no_suite_names_has_a_table_of_its_own():
 
     records = [of(d, m, s, i + s) for d in ("boxing", "pong") for i, m in enumerate(("scn", "cswm")) for s in (0, 1)]
     fell = {"status": "failed", "reason": "it fell over"}
-    broken = replace(game("pong", "setcon", 0, 0.4), notes={"failed_probes": ["linear", "unrest"]}, **fell)
-    other = replace(game("tennis", "slotwise", 0, 0.4), notes={"failed_probes": ["unrest-too"]}, **fell)
+    reasons = {"linear": "bent", "unrest": "torn"}
+    broken = replace(game("pong", "setcon", 0, 0.4), notes={"failed_probes": reasons}, **fell)
+    other = replace(game("tennis", "slotwise", 0, 0.4), notes={"failed_probes": {"unrest-too": "torn"}}, **fell)
     found = tables([*records, other, broken])
     table = found["probe-unrest"]
     assert [row.title for row in table.rows] == ["cswm", "scn", "setcon"]  # slotwise was not asked

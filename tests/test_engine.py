@@ -19,7 +19,7 @@ from benchmark.estimate import OVERHEAD, SECONDS_PER_PIXEL_LEARNED, Estimate, Ti
 from benchmark.freeze import Encoder, reader
 from benchmark.machine import threads
 from benchmark.program import make_program, on_device, run_keys
-from benchmark.progress import PlainProgress, Remaining, duration
+from benchmark.progress import LiveProgress, PlainProgress, Remaining, duration
 from benchmark.records import Record
 from benchmark.registry import Registry, configuration, methods, probes
 from benchmark.runner import Runner
@@ -255,7 +255,8 @@ def test_what_a_probe_gives_that_cannot_be_kept_takes_nothing_of_the_others_with
     worse = replace(run, probes={"bad": Bad(), "worse": Bad(), "good": Good()})
     (record,) = Runner(tmp_path / "worse", tmp_path, PlainProgress({}).lane()).execute([plan.Item(worse, "new")])
     assert record.reason.startswith("probe bad (worse failed too): ")
-    assert record.notes["failed_probes"] == ["bad", "worse"]
+    assert [*record.notes["failed_probes"]] == ["bad", "worse"]
+    assert record.reason == f"probe bad (worse failed too): {record.notes['failed_probes']['bad']}"
     mended = replace(worse, probes={"bad": Good(), "worse": Good(), "good": Good()})
     (item,) = plan.plan([mended], tmp_path / "worse", tmp_path, retry_failed=True, reprobe=False)
     (record,) = Runner(tmp_path / "worse", tmp_path, PlainProgress({}).lane()).execute([item])
@@ -476,7 +477,7 @@ def test_a_run_without_enough_memory_is_named_as_that():
         assert record.reason.endswith(
             "; if it was in training, fewer frames a step need less (--set training.frames_per_step=N)"
         )
-        asked = probes_failed(Record("atari", "quick", "pong", "scn", 0, "abcd", "ok"), {"linear": raised})
+        asked = probes_failed(Record("atari", "quick", "pong", "scn", 0, "abcd", "ok"), {"linear": raised}, {})
         assert asked.reason.startswith("probe linear: out of memory: ") and "frames_per_step" not in asked.reason
 
 
@@ -502,8 +503,8 @@ def test_an_estimate_is_no_shorter_than_its_longest_run_and_shared_among_no_more
 
 
 def test_the_line_of_a_run_that_failed_after_training_says_why(capsys, run):
-    probed = probes_failed(blank(run), {"linear": ValueError("a probe's own")})
-    assert probed.notes == {"failed_probes": ["linear"]}
+    probed = probes_failed(blank(run), {"linear": ValueError("a probe's own")}, {})
+    assert probed.notes == {"failed_probes": {"linear": "ValueError: a probe's own"}}
     failure = replace(failed(probed, ValueError("slots of a wrong shape")), curve=[[1.0, 0.5]])
     assert failure.notes == {}
     PlainProgress({}).lane().run_finished(failure)
@@ -513,3 +514,13 @@ def test_the_line_of_a_run_that_failed_after_training_says_why(capsys, run):
 def test_a_temperature_below_zero_is_refused():
     with pytest.raises(UserError, match=r"tau is -0\.5; it must be a finite number above 0"):
         methods.create("setcon", tau=-0.5)
+
+
+def test_brackets_in_what_a_run_says_are_shown_as_they_are(run):
+    live = LiveProgress({run.path: 1.0})
+    lane = live.lane()
+    lane.run_started(run)
+    lane.note("expected [b t k d], not [/data/frames]")
+    lane.stage("reading [/data]")
+    shown = [column.render(task).plain for task in live.bars.tasks for column in live.bars.columns[::3]]
+    assert "expected [b t k d], not [/data/frames]" in shown and "reading [/data]" in shown
