@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from benchmark import plan, stopping, tuning
@@ -22,7 +23,7 @@ from benchmark.machine import cache_folder, writable
 from benchmark.options import parse
 from benchmark.plan import Item
 from benchmark.plugins import load_plugins
-from benchmark.progress import progress_for
+from benchmark.progress import progress_for, say
 from benchmark.report.writing import compare, report
 
 
@@ -76,7 +77,7 @@ def _main(options: argparse.Namespace) -> int:
     if options.slurm is not None:
         return submit([TUNING, ""] if candidates else [""], cache, options)
     if candidates:
-        print("first, candidates for the learning rates")
+        say("first, candidates for the learning rates")
         code = carry_out(candidates, TUNING, cache, options)
         grid = runs_under(options, "")
     code = max(code, carry_out(grid, "", cache, options))
@@ -93,8 +94,12 @@ def carry_out(grid: list[plan.Run], folder: str, cache: Path, options: argparse.
         return 0
     engine = choose_engine(folder, cache, options)
     expected = estimate(items, cache, engine.lanes)
-    print(describe(items, expected, options.verbose))
-    return 0 if options.dry_run else execute(items, expected, engine, cache)
+    say(describe(items, expected, options.verbose))
+    if options.dry_run:
+        return 0
+    if options.scheduler is None:  # a cluster's machines collect into caches of their own
+        check_room(items, cache)
+    return execute(items, expected, engine, cache)
 
 
 def choose_engine(folder: str, cache: Path, options: argparse.Namespace) -> Engine:
@@ -126,13 +131,13 @@ def submit(folders: Sequence[str], cache: Path, options: argparse.Namespace) -> 
     jobs = slurm.read_options(options.slurm)
     for folder in folders:
         items = planned(runs_under(options, folder), options.out / folder, cache, options)
-        print(describe(items, estimate([], cache), options.verbose))
+        say(describe(items, estimate([], cache), options.verbose))
         if any(item.to_do for item in items):
             if not options.dry_run:
                 ids = jobs.submit(items, duty(folder, options), options.out)
-                print(f"submitted: {' '.join(ids)}; logs in {options.out / 'jobs'}; squeue --me shows what runs")
+                say(f"submitted: {' '.join(ids)}; logs in {options.out / 'jobs'}; squeue --me shows what runs")
                 after = "then give this command again" if folder else "--report-only writes the tables"
-                print(f"--dry-run shows what is done; {after}")
+                say(f"--dry-run shows what is done; {after}")
             break
     return 0
 
@@ -140,9 +145,8 @@ def submit(folders: Sequence[str], cache: Path, options: argparse.Namespace) -> 
 def execute(items: list[Item], expected: Estimate, engine: Engine, cache: Path) -> int:
     """Do what is to be done; 1 if any run failed, now or before."""
     failures, last = sum(item.state == "failed" for item in items), None
-    forget_checkpoints(items, cache)
+    forget_checkpoints(items, engine.out, cache)
     if expected.runs:
-        check_room(items, cache)
         trained = {item.run.path: item.run for item in items if item.state != "reprobe"}
         timings = Timings(cache)
         with progress_for(expected.runs, engine.lanes) as display:
@@ -152,15 +156,21 @@ def execute(items: list[Item], expected: Estimate, engine: Engine, cache: Path) 
                 elif record.path in trained:
                     timings.add(record, trained[record.path])
     if last:
-        print(f"a run that failed has its traceback in its record, the last in {last.path}; --retry-failed tries again")
+        where = engine.out / last.path
+        say(f"a run that failed has its traceback in its record, the last in {where}; --retry-failed tries again")
     return 1 if failures else 0
 
 
-def forget_checkpoints(items: list[Item], cache: Path) -> None:
-    """Remove those of runs that are done: a process killed right after it wrote a record has left them."""
+def forget_checkpoints(items: list[Item], out: Path, cache: Path) -> None:
+    """Remove those of runs that are done: a process killed right after it wrote a record has left them.
+
+    Later ones are of the same run for another output folder.
+    """
     for item in items:
-        if item.state == "done":
-            shutil.rmtree(item.run.checkpoints(cache), ignore_errors=True)
+        folder = item.run.checkpoints(cache)
+        with suppress(OSError):
+            if item.state == "done" and folder.stat().st_mtime <= (out / item.run.path).stat().st_mtime:
+                shutil.rmtree(folder)
 
 
 def check_room(items: list[Item], cache: Path) -> None:

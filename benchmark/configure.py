@@ -9,8 +9,8 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from benchmark.contracts import Dataset, Method, Probe
-from benchmark.errors import UserError, unknown
-from benchmark.registry import Registry, datasets, methods, probes
+from benchmark.errors import UserError, answering, unknown
+from benchmark.registry import Registry, datasets, methods, probes, source
 from benchmark.suites import SUITES, Budget, Training
 
 T = TypeVar("T")
@@ -77,7 +77,8 @@ def _check(override: Override, registry: Registry[Any]) -> None:
 
 def typed(cls: type, override: Override) -> Any:
     """The value of an override as the type of the field that it sets. Raises UserError when it does not fit."""
-    hints = get_type_hints(cls)
+    with answering(f"--set {override.text!r}: the types of the fields in {source(cls)}"):
+        hints = get_type_hints(cls)
     names = [f.name for f in fields(cls)]
     if override.field not in names:
         raise unknown(f"field in --set {override.text!r}:", override.field, names)

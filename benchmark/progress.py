@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -83,6 +83,16 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def say(text: str) -> None:
+    """A line of plain output. Whoever read it may have gone, or its disk be full: the work goes on."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the end of the process fails on it
+    except OSError:
+        pass
+
+
 class PlainProgress:
     """Lines for a log file: one when a run starts and ends, one every half minute between.
 
@@ -111,8 +121,7 @@ class PlainLane:
         self._pace, self._spoke, self._name = Pace(0), 0.0, ""
 
     def note(self, text: str) -> None:
-        with suppress(OSError):  # whoever read the lines has gone, or their disk is full: the runs go on
-            print(text, flush=True)
+        say(text)
 
     def run_started(self, run: Run) -> None:
         self._pace, self._spoke, self._name = Pace(run.training.steps), time.monotonic(), str(run)
@@ -148,10 +157,10 @@ class LiveProgress:
 
         self.remaining = Remaining(estimates, lanes)
         self.bars = Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             TimeElapsedColumn(),
         )
         left = f"{duration(self.remaining.seconds())} left"

@@ -33,7 +33,9 @@ def _tunable(run: Run) -> bool:
 
 
 def _candidate(run: Run, factor: float) -> Run:
-    method = replace(run.method, learning_rate=run.method.learning_rate * factor)
+    rate = run.method.learning_rate * factor
+    with answering(f"--tune asks {run.method_name} with learning_rate={rate:.3g}"):
+        method = replace(run.method, learning_rate=rate)
     training, probes = replace(run.training, probe_protocol="joint"), {"decoder": run.probes["decoder"]}
     return replace(run, method=method, training=training, probes=probes, seed=0)
 

@@ -1,12 +1,14 @@
 """The command, from a typing mistake to the tables, on a data set of a hundred small frames."""
 
 import json
+import os
 import shutil
 import sys
 from collections import namedtuple
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -202,7 +204,22 @@ def test_checkpoints_that_a_kill_left_beside_a_record_are_removed_by_the_next_co
     for folder in (left, of_another_grid):
         (folder / "1").mkdir(parents=True)
     assert command(copy, "--methods", "scn") == 0
+    assert left.exists()  # it is younger than the record: of a training for another output folder
+    before = record.stat().st_mtime - 1
+    for folder in (left, of_another_grid):
+        os.utime(folder, (before, before))
+    assert command(copy, "--methods", "scn") == 0
     assert not left.exists() and of_another_grid.exists()
+
+
+def test_room_is_asked_for_where_the_frames_are_collected(tmp_path, capsys, monkeypatch):
+    engine = SimpleNamespace(lanes=1, out=tmp_path, execute=lambda items, display: iter(()))
+    monkeypatch.setattr("benchmark.command.choose_engine", lambda *arguments: engine)
+    monkeypatch.setattr(tiny.Tiny, "missing", lambda self, cache: (10**6, 9))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10**5))
+    assert command(tmp_path, "--methods", "scn") == 2
+    assert "need about 1 MB" in capsys.readouterr().err
+    assert command(tmp_path, "--methods", "scn", "--scheduler", "far:1") == 0
 
 
 def test_the_same_command_again_changes_no_byte(copy, capsys):
@@ -545,7 +562,10 @@ def test_a_probe_that_fails_takes_no_other_with_it_and_alone_is_asked_again(tmp_
     (record,) = records.read_all(tmp_path)[0]
     assert record.status == "failed" and {row["probe"] for row in record.metrics} == {"diagnostics"}
     shown = capsys.readouterr().out
-    assert f"the last in {record.path}" in shown and "1 runs 1 failed, of which what other probes answered" in shown
+    assert (
+        f"the last in {tmp_path / record.path};" in shown
+        and "1 runs 1 failed, of which what other probes answered" in shown
+    )
     assert command(tmp_path, "--methods", "scn", "--probes", "diagnostics", "--dry-run") == 0
     assert "1 done" in capsys.readouterr().out  # what is asked now has not failed
     assert command(tmp_path, "--methods", "scn", "--dry-run") == 0

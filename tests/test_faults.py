@@ -18,6 +18,7 @@ from test_command import command
 
 from benchmark import plan, records
 from benchmark.checkpoints import Checkpoints
+from benchmark.engines import cluster
 from benchmark.engines.process import Duty, Worker, share_of_cores
 from benchmark.engines.workers import Workers
 from benchmark.errors import UserError
@@ -335,3 +336,35 @@ def test_what_is_not_installed_is_named_in_one_line(tmp_path, capsys, monkeypatc
     assert command(tmp_path, "--methods", "scn", option, value) == 2
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1 and "not installed: pip install -e '.[distributed]'" in shown
+
+
+def test_a_scheduler_that_goes_away_ends_the_command_with_one_line(tmp_path):
+    pytest.importorskip("distributed")
+    from distributed import LocalCluster
+
+    out = tmp_path / "out"
+    dask = LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1")
+    engine = cluster.Cluster(dask.scheduler_address, {}, Duty((), ""), out)
+    client, cancelled = engine._client, []
+    try:
+        client.close()
+        dask.close()
+        client.cancel = cancelled.append
+        (item,) = [plan.Item(run, "new") for run in tiny_grid.runs("scn")]
+        with pytest.raises(UserError, match="the Dask scheduler does not answer any more; once it is back the same"):
+            engine._try_again(str(item.run.path), item, 1, RuntimeError("lost"))
+        engine._leave()
+        assert not cancelled
+    finally:
+        dask.close()
+
+
+def test_a_command_whose_reader_has_gone_does_its_runs_and_writes_its_tables(tmp_path):
+    """As with `| head -1`."""
+    command = [sys.executable, "run_benchmark.py", *tiny_grid.arguments(tmp_path, "random-cnn")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=tiny_grid.ROOT, env=tiny_grid.environment(tmp_path), **pipes)
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait() == 0 and errors == ""
+    assert (tmp_path / "report.html").exists() and len(records.read_all(tmp_path)[0]) == 1

@@ -10,6 +10,7 @@ from flax import nnx
 
 from benchmark import plan, records, tuning
 from benchmark.configure import Configuration, parse_overrides
+from benchmark.errors import UserError
 from benchmark.joint import joint
 from benchmark.registry import datasets, methods
 from benchmark.types import Batch, Slots
@@ -158,3 +159,17 @@ def test_no_decoder_is_trained_beside_a_method_where_no_probe_reads_it(tmp_path)
 
 def test_the_probe_protocol_is_part_of_a_runs_identity():
     assert grid("training.probe_protocol=joint")[0].digest != grid()[0].digest
+
+
+def test_a_rate_that_a_method_refuses_is_one_line(monkeypatch):
+    def refuse(self):
+        if self.learning_rate > 1e-3:
+            raise RuntimeError("too fast")
+
+    monkeypatch.setattr(methods.entry("slotwise")[0], "__post_init__", refuse)
+    wanted = Configuration("synthetic", "smoke")
+    runs = plan.runs(wanted, ["slotwise"], ["gridworld"], seeds=1)
+    with pytest.raises(
+        UserError, match=r"--tune asks slotwise with learning_rate=0.00133: it raises RuntimeError: too"
+    ):
+        tuning.candidates(runs)

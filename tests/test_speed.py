@@ -48,6 +48,10 @@ def test_the_decoder_that_is_timed_paints_a_frame_of_slots_and_one_of_prediction
     [
         (["scm", "tiny", "--batch", "4"], "did you mean 'scn'"),
         (["scn", "tiny", "--batch", "4", "--set", "methods.setcon.tau=1"], "no run of this plan has 'setcon'"),
+        (
+            ["scn", "tiny", "--batch", "4", "--set", "training.steps=9"],
+            "--steps and --batch say how much is trained here",
+        ),
         (["scn", "tiny", "--batch", "0"], "--batch 0; it must be at least 1"),
         (["scn", "tiny", "--batch", "4", "--steps", "4"], "--steps 4; it must be at least 5"),
         (["scn", "tiny", "--batch", "4", "--seeds", "2", "--seeds-together", "2"], "leave one of them out"),

@@ -1,13 +1,13 @@
 """Several suites in one command: one plan, each run once."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from benchmark import plan
 from benchmark.command import main
-from benchmark.configure import Configuration, datasets_by_suite, parse_overrides
+from benchmark.configure import Configuration, datasets_by_suite, parse_overrides, typed
 from benchmark.errors import UserError
 from benchmark.suites import SUITES, paper_share
 
@@ -92,3 +92,13 @@ def test_a_data_set_with_a_budget_of_its_own_has_its_training_and_frames_and_the
     assert Configuration("synthetic", "quick", overrides).dataset("bouncing_balls").image_size == 16
     pong = Configuration("atari", "quick", overrides).dataset("pong")
     assert (pong.train_frames, pong.probe_frames) == (777, 10_000)
+
+
+def test_a_field_whose_type_is_not_there_is_one_line():
+    @dataclass(frozen=True)
+    class Odd:
+        width: "Missing" = 3
+
+    (override,) = parse_overrides(["methods.scn.slot_size=3"])
+    with pytest.raises(UserError, match=r"the types of the fields in .*test_suites.py: it raises NameError"):
+        typed(Odd, override)

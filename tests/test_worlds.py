@@ -46,7 +46,7 @@ def test_statistics_of_coordinates_are_those_of_the_episodes_to_learn_from(loade
     np.testing.assert_allclose(splits.spec.coordinate_std, places.std(0), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", methods)
+@pytest.mark.parametrize("name", list(methods))
 @pytest.mark.parametrize("loaded", ["cubes", "three_body"], indirect=True)
 def test_every_method_learns_and_encodes_with_actions_and_without(loaded, name):
     dataset, splits = loaded

@@ -9,6 +9,7 @@ its standard output (`events`). Claims beside the records see to it that no run 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from benchmark.plan import Item
@@ -19,6 +20,10 @@ from benchmark.records import Record
 @runtime_checkable
 class Engine(Protocol):
     """Does what a plan says."""
+
+    @property
+    def out(self) -> Path:
+        """The folder that the records go to."""
 
     @property
     def lanes(self) -> int:

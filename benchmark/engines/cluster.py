@@ -117,6 +117,9 @@ class Cluster:
         return {"event": "over", "run": path, "slot": future.result()}
 
     def _try_again(self, path: str, item: Item, tries: int, error: Exception) -> None:
+        if self._gone:
+            remedy = "once it is back the same command goes on"
+            raise UserError(f"--scheduler {self.address!r}: the Dask scheduler does not answer any more; {remedy}")
         if isinstance(error, ImportError):
             raise UserError(f"a Dask worker cannot import slotbench ({error}): it needs what is here in {ROOT}")
         if isinstance(error, UserError) or tries > 2 * ATTEMPTS:
@@ -124,10 +127,16 @@ class Cluster:
         self._submit(path, item)
 
     def _leave(self) -> None:
-        """Cancel what waits, end the worker processes of this command, and go."""
-        self._client.cancel(list(self._futures.values()))
-        self._client.run(_by_value("dismiss"), *astuple(self.duty), on_error="ignore")
+        """Cancel what waits, end the worker processes of this command, and go; a scheduler that is gone has done so."""
+        if not self._gone:
+            self._client.cancel(list(self._futures.values()))
+            self._client.run(_by_value("dismiss"), *astuple(self.duty), on_error="ignore")
         self._client.close()
+
+    @property
+    def _gone(self) -> bool:
+        """Has the client given up its scheduler?"""
+        return self._client.status in ("closing", "closed")
 
 
 def _by_value(name: str) -> Callable[..., Any]:

@@ -22,6 +22,9 @@ from benchmark.plan import Item
 JOBS = 16
 """Jobs of an array where the options do not say `jobs`."""
 
+TIMEOUTS = 10**6
+"""How often a job whose time is over is put into the queue again; submitit's own number is 3."""
+
 CLUSTERS = ("slurm", "local", "debug")
 AMOUNTS = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "tasks_per_node")
 """Options of submitit that must be above 0; a job with less is submitted and never heard of."""
@@ -76,7 +79,7 @@ class Jobs:
         except ImportError:
             raise UserError("--slurm needs submitit, which is not installed: pip install -e '.[distributed]'") from None
         try:
-            executor = submitit.AutoExecutor(folder=folder, cluster=self.cluster)
+            executor = submitit.AutoExecutor(folder=folder, cluster=self.cluster, slurm_max_num_timeout=TIMEOUTS)
             executor.update_parameters(**self.parameters)
         except (RuntimeError, ValueError, NameError, TypeError, AssertionError) as error:
             remedy = "other options are such as timeout_min, mem_gb, cpus_per_task, gpus_per_node, slurm_partition"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmark import parameters, plan, records
 from benchmark.errors import UserError
+from benchmark.progress import say
 from benchmark.records import Record
 from benchmark.registry import datasets, methods
 
@@ -105,12 +106,12 @@ def _report(out: Path, siunitx: bool) -> None:
     try:
         made = tables.everything(found, context)
         tables.write(made, out / "tables", latex.ALIGNED if siunitx else latex.PLAIN)
-        tidy.write_metrics(found, out / "tables", print)
+        tidy.write_metrics(found, out / "tables", say)
         page = write_report(found, out, context, figures.write_figures(found, out, context), made)
     except OSError as error:
         raise UserError(f"tables and figures cannot be written to {str(out)!r} ({error.strerror})") from None
     if not found:
-        print(f"no records under {str(out)!r} yet; {page} says so")
+        say(f"no records under {str(out)!r} yet; {page} says so")
         return
-    print(tables.in_markdown(made))
-    print(f"{page}; tables (LaTeX, Markdown, CSV): {out / 'tables'}; figures (PNG, PDF): {out / 'figures'}")
+    say(tables.in_markdown(made))
+    say(f"{page}; tables (LaTeX, Markdown, CSV): {out / 'tables'}; figures (PNG, PDF): {out / 'figures'}")

@@ -83,6 +83,8 @@ def wanted_runs(options: argparse.Namespace) -> list[Any]:
     runs = plan.runs(wanted, [options.method], [options.dataset], max(options.seeds, options.seeds_together))
     for override in overrides:
         check_used(override, runs)
+        if override.place == "training" and override.field in ("steps", "frames_per_step"):
+            raise UserError(f"--set {override.text!r}: --steps and --batch say how much is trained here")
     method, spec = runs[0].method, runs[0].dataset.spec()
     if reason := method.supports(spec) or (None if method.trains else "it does not train"):
         raise UserError(f"{options.method} cannot be timed on {options.dataset}: {reason}")
