@@ -268,7 +268,7 @@ def _without_probes(run: Run) -> str | None:
 
 def _decoder_unread(run: Run) -> str | None:
     """Why no decoder should be trained beside the method, if none of the probes asked reads it."""
-    if run.training.probe_protocol != "joint" or any(run.probes[name].reads_decoder for name in run.probe_digests):
+    if not isinstance(run.trained, Joint) or any(run.probes[name].reads_decoder for name in run.probe_digests):
         return None
     return "probe_protocol=joint trains a decoder beside it, which none of the probes asked reads"
 

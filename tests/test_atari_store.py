@@ -1,6 +1,7 @@
 """The cache of collected games: verified at each reading, mended where damaged, shared between processes."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -236,3 +237,41 @@ def test_actions_and_episodes_are_read_back_as_they_were_played(cache):
     assert set(train.actions.tolist()) == set(range(6))
     assert set(np.diff(train.episodes).tolist()) == {0, 1} and train.episodes[0] == 0
     assert np.bincount(train.episodes).max() <= 40
+
+
+def test_banks_of_a_shard_are_renumbered_all_at_once():
+    recipe = replace(RECIPE, train_frames=2, probe_frames=2)
+    reader, (train, probe) = atari_shards.Reader(recipe, Path()), (job.path for job in recipe.all_jobs(Path()))
+    first, second, third = (list(range(start, start + 100)) for start in (1, 101, 201))
+    reader._banks = {train: [first, second], probe: [second, third]}
+    for play in reader._plays.values():
+        play.frames[:], play.banks[:] = 130, [0, 1]
+    found = reader.collection()
+    assert (found.train.banks.tolist(), found.probe.banks.tolist()) == ([0, 1], [1, 2])
+    assert found.palettes[found.probe.banks, found.probe.frames[:, 0, 0]].tolist() == [second[2], third[2]]
+
+
+def test_a_whole_shard_of_other_frames_is_collected_again(tmp_path):
+    before, said = atari_store.load(RECIPE, tmp_path, quiet)[0], []
+    folder = RECIPE.folder(tmp_path)
+    shutil.copy(folder / "train-000.zst", folder / "train-001.zst")  # whole, but of other frames
+    after, _ = atari_store.load(RECIPE, tmp_path, said.append)
+    assert after.sha256 == before.sha256 and "pong: train-001.zst is damaged; collecting it again" in said
+    np.testing.assert_array_equal(after.train.frames, before.train.frames)
+
+
+def test_a_collector_that_crashes_is_told(tmp_path, monkeypatch):
+    worker = tmp_path / "worker.py"
+    worker.write_text("import sys; sys.exit('the emulator crashed')")
+    monkeypatch.setattr(atari_collect, "__file__", str(worker))
+    with pytest.raises(RuntimeError, match="the collector of pong failed: the emulator crashed"):
+        atari_store.load(RECIPE, tmp_path, quiet)
+
+
+def test_another_protocol_or_cut_into_shards_has_another_folder(monkeypatch):
+    folders = {RECIPE.folder(Path())}
+    for name in ("PROTOCOL", "SHARD_FRAMES"):
+        with monkeypatch.context() as patch:
+            patch.setattr(atari_shards, name, 7)
+            folders.add(RECIPE.folder(Path()))
+    assert len(folders) == 3

@@ -200,3 +200,20 @@ def test_balls_start_anywhere_in_the_box(starts):
 def test_the_hues_are_those_of_the_data_sets_seed():
     palette = BouncingBalls(image_size=16, seed=5).videos(1).palette
     np.testing.assert_array_equal(palette[0, 1:], hues(3, seed=5))
+
+
+def test_velocities_have_no_favourite_direction():
+    """Three balls' velocities are a direction in six dimensions, each drawn alike: E[v^4] = 3 / (6 * 8) of a part."""
+    places = np.asarray(BouncingBalls(image_size=10, num_frames=2).videos(2000).coordinates, float)
+    steps = places[:, 1] - places[:, 0]
+    free = steps[np.abs(np.linalg.norm(steps, axis=1) - 0.5) < 1e-4] / 0.5
+    assert len(free) > 500
+    assert (free**4).mean() == pytest.approx(3 / (6 * 8), abs=0.004)
+
+
+def test_sequences_are_simulated_in_double_precision():
+    world = BouncingBalls(image_size=16)
+    with jax.enable_x64(True):
+        keys = jnp.stack([jax.random.fold_in(jax.random.key(0), i) for i in range(5)])
+        exact = np.asarray(jax.jit(jax.vmap(world._simulate))(keys)) * (16 / BOX) - 0.5
+    np.testing.assert_array_equal(world.videos(5).coordinates, exact.reshape(5, 12, 6).astype(np.float32))

@@ -586,3 +586,8 @@ def test_colours_of_some_clips_are_scored_by_the_labels_of_these():
     valid[5, 1:] = False
     result = ColourKMeans(num_clips=4)(*SPLITS[:2], replace(SPLITS[2], valid=valid), KEY)  # clips 0, 5, 10 and 15
     assert values(result) == {("fg_ari", "pixels"): 1}
+
+
+def test_the_decoder_has_the_papers_filters_on_a_grid():
+    weights = jax.tree.leaves(fit_decoder(*SPLITS[:2], OWN, rule(max_steps=2), KEY).decode.args[0])
+    assert {leaf.shape[-1] for leaf in weights} == {16, 4}

@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 from benchmark.errors import UserError
-from datasets.grid_walks import PARTS, place, walk
+from benchmark.modules.clips import Episodes
+from benchmark.types import Batch, Labels
+from datasets.bouncing_balls import BouncingBalls
+from datasets.grid_walks import PARTS, place, start_hash, walk
 from datasets.gridworld import GridWorld
-from datasets.video import hues
+from datasets.video import Video, hues
+from datasets.video_splits import Clips
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +233,37 @@ def test_objects_are_seen_where_the_pixels_of_their_coordinates_say():
 def test_the_hues_are_those_of_the_data_sets_seed():
     palette = jax.jit(lambda key: GridWorld(seed=5).video(key, PARTS["train"]).palette)(jax.random.key(0))
     np.testing.assert_array_equal(palette[1:], hues(3, seed=5))
+
+
+@pytest.mark.parametrize("world", [GridWorld, BouncingBalls])
+def test_a_training_sample_is_a_whole_sequence(world):
+    spec = world(num_frames=7).spec()
+    assert spec.training_window == spec.clip_length == 7
+
+
+PLACES = np.stack(np.meshgrid(np.arange(6.0), np.arange(8.0), indexing="ij"), -1).astype(np.float32)
+"""Of each frame of six clips of eight: which clip, which frame."""
+
+
+@pytest.mark.parametrize("kind", ["clips", "episodes"])
+def test_every_clip_is_cut_everywhere(kind):
+    if kind == "clips":
+        data = Video(jnp.zeros((6, 8, 2, 2), jnp.uint8), jnp.zeros((6, 2, 3)), jnp.asarray(PLACES))
+        split = Clips(data)
+    else:
+        split = Episodes(PLACES, lambda s: Batch(jnp.zeros((*s.shape[:2], 1, 1, 1)), None, Labels(s)))
+        data = split.data
+    drawn = np.asarray(split.sample(data, jax.random.key(0), 500, 3).labels.coordinates)[:, 0]
+    assert {tuple(first) for first in drawn.tolist()} == {(i, t) for i in range(6) for t in range(6)}
+
+
+def test_the_hash_of_the_data_is_of_the_test_split_too():
+    two, three = (GridWorld(probe_size=2, val_size=2, test_size=n).load(Path(), print).facts["sha256"] for n in (2, 3))
+    assert two != three
+
+
+def test_what_is_held_out_is_a_walk_and_not_a_placement():
+    """Three objects that start in the same cells and move in all 64 ways."""
+    moves = jnp.asarray(np.stack(np.meshgrid(*[np.arange(4)] * 3, indexing="ij"), -1).reshape(64, 3))
+    walks = walk(jnp.broadcast_to(jnp.array([6, 12, 18]), (64, 3)), moves, 5, 2)
+    assert len(set(np.asarray(start_hash(walks, 5)).tolist())) == 64

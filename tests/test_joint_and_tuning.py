@@ -173,3 +173,26 @@ def test_a_rate_that_a_method_refuses_is_one_line(monkeypatch):
         UserError, match=r"--tune asks slotwise with learning_rate=0.00133: it raises RuntimeError: too"
     ):
         tuning.candidates(runs)
+
+
+def test_the_decoder_beside_a_method_decays_reads_and_has_filters_as_it_must():
+    assert joint(methods.create("setcon", weight_decay=0.5)).weight_decay == 0.5
+    assert joint(methods.create("supervised")).reads_labels
+    built = nnx.eval_shape(lambda: joint(methods.create("slotwise")).build(SPEC, nnx.Rngs(0)))
+    assert [layer.out_features for layer in built.decoder.convolutions] == [16] * 4 + [4]
+
+
+def test_a_method_that_trains_a_decoder_of_its_own_gets_no_other(tmp_path):
+    method = methods.create("reconstruction")
+    assert joint(method) is method
+    overrides = tuple(parse_overrides(["training.probe_protocol=joint"]))
+    asked = Configuration("synthetic", "smoke", overrides, asked=("linear",))
+    grid = plan.runs(asked, ["reconstruction", "slotwise"], ["gridworld"], seeds=1)
+    items = plan.plan(grid, tmp_path, tmp_path, retry_failed=False, reprobe=False)
+    assert [item.state for item in items] == ["new", "skipped"]  # of the two that other's decoder would be for nothing
+
+
+def test_a_method_that_cannot_run_there_has_no_candidates():
+    wanted = Configuration("synthetic", "smoke", tuple(parse_overrides(["datasets.gridworld.num_slots=1"])))
+    runs = plan.runs(wanted, ["supervised", "slotwise"], ["gridworld"], seeds=1)
+    assert {run.method_name for run in tuning.candidates(runs)} == {"slotwise"}

@@ -4,18 +4,22 @@ import json
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tiny  # noqa: F401  registers the data set
 
-from benchmark import checkpoints, claims, records, training
+from benchmark import checkpoints, claims, plan, records, training
 from benchmark.checkpoints import Checkpoints
 from benchmark.command import main
+from benchmark.configure import Configuration
+from benchmark.errors import LostError
+from benchmark.program import Program
 from benchmark.progress import PlainProgress
 from benchmark.records import Record
 from benchmark.runner import Runner
-from benchmark.seeds_together import alike
+from benchmark.seeds_together import Siblings, alike
 
 SMALL = ["--datasets", "tiny", "--set", "training.steps=3", "--set", "training.frames_per_step=4", "--budget", "smoke"]
 TOGETHER = ["--methods", "scn", "--seeds", "2", "--seeds-together", "2"]
@@ -134,8 +138,23 @@ def test_groups_differ_in_the_seed_only_and_keep_the_order(made_items):
 
 @pytest.fixture
 def made_items():
-    from benchmark import plan
-    from benchmark.configure import Configuration
-
     grid = plan.runs(Configuration("atari", "smoke"), ["scn", "cswm"], ["tiny"], seeds=3)
     return [plan.Item(run, "new") for run in grid]
+
+
+def test_a_run_that_was_taken_over_is_no_reason_to_train_one_by_one(tmp_path):
+    def lost(*arguments):
+        raise LostError
+
+    first, second = plan.runs(Configuration("atari", "smoke"), ["scn"], ["tiny"], seeds=2)
+    siblings, claim, noted = Siblings(), claims.Claims(tmp_path).take(second.path, 0), []
+    siblings.add(second, claim)
+    program = object.__new__(Program)
+    program.initialise, program.kernel = lambda key: None, SimpleNamespace(fit_together=lost)
+    with pytest.raises(LostError):
+        siblings.train(first, program, None, 1, lambda run: None, lambda step, loss: None, noted.append)
+    assert siblings.trained(first) == (None, {}) and len(noted) == 1
+    assert not siblings.lost
+    object.__setattr__(claim, "lost", True)
+    assert siblings.lost
+    siblings.give_back()

@@ -271,3 +271,13 @@ def test_slotcontrasts_predictor_is_a_transformer_block_with_the_norms_first():
 def test_cswm_in_an_episode_has_its_papers_numbers_unless_told_otherwise():
     episode = methods.create("cswm-episode")
     assert (episode.in_episode, episode.episode_frames, episode.negative) == (0.5, 8, "next")
+
+
+def test_each_pair_of_a_window_throws_its_own_coin():
+    slots = jnp.broadcast_to(jnp.arange(200.0)[:, None, None, None], (200, 6, 1, 1))
+    inside = np.asarray(negatives(slots, 1, 0.5, jax.random.key(0)))[..., 0, 0] == np.arange(200)[:, None]
+    assert (inside.any(1) & ~inside.all(1)).mean() > 0.85  # 1 - 2 / 2^5 expected
+
+
+def test_repulsion_has_its_temperature_unless_told_otherwise():
+    assert methods.create("slot-repulsion").tau == 0.1

@@ -154,3 +154,7 @@ def test_a_frame_is_ten_explicit_steps_of_a_fifth():
         np.testing.assert_allclose(velocities[:, t], v)
         for _ in range(10):
             x, v = x + 0.2 * v, v + 0.2 * attraction(x)
+
+
+def test_200_sequences_tune_and_800_test():
+    assert (ThreeBody().val_size, ThreeBody().test_size) == (200, 800)

@@ -178,3 +178,11 @@ def test_a_point_of_the_curve_is_the_mean_loss_since_the_point_before():
     ends = [0, *(int(end) for end, _ in curve)]
     expected = [losses[a:b].mean() for a, b in pairwise(ends)]
     assert [value for _, value in curve] == pytest.approx(expected)
+
+
+def test_the_loss_draws_with_another_key_than_the_batch():
+    def same(model, batch, key):
+        return 0 * model.slope[...] + (jax.random.key_data(key) == batch).all(), {}
+
+    both = kernel(loss=same, sample=lambda data, key: jax.random.key_data(key))
+    assert [loss for _, loss in both.fit(Line(), (), 3, jax.random.key(0)).curve] == [0, 0, 0]
