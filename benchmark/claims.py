@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
+from benchmark import stopping
 from benchmark.errors import UserError
 
 BEAT = 5.0
@@ -82,6 +83,7 @@ class Claim:
         self.holder, self._path, self._standing = holder, path, standing
         self._file = os.open(path, os.O_WRONLY)
         self._over = threading.Event()
+        stopping.last_acts.add(self.release)
         self._thread = threading.Thread(target=self._raise_counter, daemon=True, name="claim")
         self._thread.start()
 
@@ -108,6 +110,7 @@ class Claim:
 
     def release(self) -> None:
         """Give the run back; does nothing the second time."""
+        stopping.last_acts.discard(self.release)
         if not self._over.is_set():
             self._over.set()
             self._thread.join()

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from benchmark.records import write_atomically
+from benchmark.records import Record, write_atomically
 
 
 def save(path: Path, model: nnx.Module) -> str:
@@ -36,6 +36,17 @@ def load_named(path: Path) -> dict[str, np.ndarray]:
 def intact(path: Path, sha256: str | None) -> bool:
     """Is the file there and as it was written?"""
     return sha256 is not None and path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+
+
+def arrays_intact(out: Path, record: Record) -> bool:
+    """Are the arrays that a record's probes left beside it, if any, still there and whole?"""
+    sha256 = record.notes.get("arrays_sha256")
+    return sha256 is None or intact(out / record.arrays, sha256)
+
+
+def arrays_damaged(out: Path, record: Record) -> bool:
+    """Are they there and not whole?"""
+    return (out / record.arrays).is_file() and not arrays_intact(out, record)
 
 
 def load(path: Path, model: nnx.Module) -> nnx.Module:

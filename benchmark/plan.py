@@ -104,19 +104,6 @@ class Run:
         places = (self.parameters(cache), self.parameters_beside(out))
         return next((path for path in places if parameters.intact(path, sha256)), None)
 
-    def arrays_intact(self, out: Path, record: Record) -> bool:
-        """Are the arrays that the record's probes left beside it, if any, still there and whole?"""
-        sha256 = record.notes.get("arrays_sha256")
-        return sha256 is None or parameters.intact(self.arrays(out), sha256)
-
-    def arrays_damaged(self, out: Path, record: Record) -> bool:
-        """Are they there and not whole?"""
-        return self.arrays(out).is_file() and not self.arrays_intact(out, record)
-
-    def arrays(self, out: Path) -> Path:
-        """The file of arrays for figures beside its record."""
-        return (out / self.path).with_suffix(".npz")
-
     def checkpoints(self, cache: Path) -> Path:
         """The folder of its checkpoints while it trains."""
         return (cache / "checkpoints" / self.path.relative_to("runs")).with_suffix("")
@@ -198,7 +185,7 @@ def examine(run: Run, out: Path, cache: Path, retry_failed: bool = False, reprob
     except records.DamagedRecordError as error:
         return Item(run, "damaged", f"{run.path}: {error}; it is set aside and the run done again")
     kept, changed = run.kept_parameters(out, cache, record), _changed_probes(run, record)
-    damaged = "its arrays for figures are damaged" if run.arrays_damaged(out, record) else ""
+    damaged = "its arrays for figures are damaged" if parameters.arrays_damaged(out, record) else ""
     failed = _failed_before(record, changed)
     to_ask = changed if retry_failed or reprobe else tuple(name for name in changed if name not in failed)
     if record.status == "failed" and retry_failed and not kept:
@@ -210,7 +197,7 @@ def examine(run: Run, out: Path, cache: Path, retry_failed: bool = False, reprob
     if not kept:
         told = "its parameters are not kept, so it is trained again to be probed, by all that its record was asked"
         return Item(_with_probes_of(record, run), "new", told, record)
-    if reprobe or len(to_ask) in (0, len(run.probe_digests)) or not run.arrays_intact(out, record):
+    if reprobe or len(to_ask) in (0, len(run.probe_digests)) or not parameters.arrays_intact(out, record):
         return Item(run, "reprobe", damaged, record=record)
     return Item(run, "reprobe", f"only {', '.join(to_ask)}", record, to_ask)
 

@@ -132,16 +132,10 @@ class Runner:
             if claim.holder.attempt == 1:
                 self._siblings.add(item.run, claim)
             else:  # whose process has died: it is to be tried alone
-                self._give_back(claim)
+                claim.release()
 
     def _take(self, run: Run) -> Claim | None:
-        if claim := self.claims.take(run.path, Checkpoints(run.checkpoints(self.cache)).step()):
-            stopping.last_acts.add(claim.release)
-        return claim
-
-    def _give_back(self, claim: Claim) -> None:
-        stopping.last_acts.discard(claim.release)
-        claim.release()
+        return self.claims.take(run.path, Checkpoints(run.checkpoints(self.cache)).step())
 
     def _settle(self, item: Item) -> Record | None:
         """The record of a run, carried out here if nobody has done it; None while another does."""
@@ -161,7 +155,7 @@ class Runner:
         except LostError:
             return None
         finally:
-            self._give_back(claim)
+            claim.release()
         self.progress.run_finished(record)
         return record
 
@@ -242,8 +236,7 @@ class Runner:
             kept = run.kept_parameters(self.out, self.cache, item.record)
             assert kept is not None
             model = parameters.load(kept, model)
-            if self.keep_params:
-                parameters.save(run.parameters_beside(self.out), model)
+            self._keep(run, kept)
             record = replace(item.record, status="ok", reason=None, suite=run.suite, budget=run.budget)
             answers_stay = set(record.probes) - set(item.probes_to_ask)
             stays = set(record.timing) - {"total"} if answers_stay else {"compile", "train"}
@@ -289,12 +282,16 @@ class Runner:
             "parameters_sha256": parameters.save(run.parameters(self.cache), fitted.model),
             **company,
         }
-        if self.keep_params:
-            parameters.save(run.parameters_beside(self.out), fitted.model)
+        self._keep(run, run.parameters(self.cache))
         if run.tuned:
             facts["tuned"] = dict(run.tuned)
         record = replace(blank(run), status="ok", data=loaded.splits.facts, training=facts, curve=fitted.curve)
         return fitted.model, record
+
+    def _keep(self, run: Run, file: Path) -> None:
+        """Put a file of the run's parameters beside its record, if that is asked."""
+        if self.keep_params:
+            records.write_atomically(run.parameters_beside(self.out), file.read_bytes())
 
     def _checkpoints(self, run: Run) -> Checkpoints:
         return Checkpoints(run.checkpoints(self.cache), note=self.progress.note)
@@ -309,10 +306,11 @@ class Runner:
         rows: dict[str, list[dict[str, Any]]] = {}
         for row in record.metrics:
             rows.setdefault(row["probe"], []).append(row)
-        notes, whole = dict(record.notes), run.arrays_intact(self.out, record)
+        notes, whole = dict(record.notes), parameters.arrays_intact(self.out, record)
         failed_before = {name: why for name, why in notes.pop("failed_probes", {}).items() if name not in names}
         asked = dict(record.probes) if whole else {}
-        arrays = parameters.load_named(run.arrays(self.out)) if whole and notes.get("arrays_sha256") else {}
+        place = self.out / record.arrays
+        arrays = parameters.load_named(place) if whole and notes.get("arrays_sha256") else {}
         errors: dict[str, BaseException] = {}
         for name in names:
             self.progress.stage(f"probing, {name}")
@@ -327,10 +325,10 @@ class Runner:
             asked[name] = {"digest": run.probe_digests[name], "configuration": configuration(probe), **origin}
             rows[name], notes[name] = answer.rows, answer.notes
             arrays = {part: array for part, array in arrays.items() if part.partition(".")[0] != name} | answer.arrays
-        place = {name: number for number, name in enumerate(run.probe_digests)}
-        order = sorted(rows, key=lambda name: place.get(name, -1))  # which does not tell when a probe was asked
+        number = {name: number for number, name in enumerate(run.probe_digests)}
+        order = sorted(rows, key=lambda name: number.get(name, -1))  # which does not tell when a probe was asked
         self._confirm()
-        notes["arrays_sha256"] = parameters.save_named(run.arrays(self.out), arrays) if arrays else None
+        notes["arrays_sha256"] = parameters.save_named(place, arrays) if arrays else None
         answered = replace(record, probes=asked, metrics=[row for name in order for row in rows[name]], notes=notes)
         if errors or failed_before:
             return probes_failed(answered, errors, failed_before)

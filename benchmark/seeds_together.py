@@ -12,7 +12,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from benchmark import stopping
 from benchmark.checkpoints import Checkpoints
 from benchmark.claims import Claim
 from benchmark.errors import RAISED, LostError, reason
@@ -54,7 +53,6 @@ class Siblings:
         """Release what has not become the present run, because something came between."""
         while self._claimed:
             _, (_, claim) = self._claimed.popitem()
-            stopping.last_acts.discard(claim.release)
             claim.release()
         self._trained.clear()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmark import records
 from benchmark.errors import answering
-from benchmark.plan import Run
+from benchmark.plan import Run, supported
 from benchmark.records import Record
 
 FACTORS = (1 / 3, 2 / 3, 1.0, 4 / 3, 5 / 3)
@@ -27,14 +27,14 @@ FACTORS = (1 / 3, 2 / 3, 1.0, 4 / 3, 5 / 3)
 
 def candidates(grid: Iterable[Run]) -> list[Run]:
     """Five runs, on seed 0, for each method and data set of the grid that trains and whose frames can be decoded."""
-    first = {(run.dataset_name, run.method_name): run for run in grid if _tunable(run)}
-    return [_candidate(run, factor) for run in first.values() for factor in FACTORS]
+    pairs = {(run.dataset_name, run.method_name): run for run in grid if _tunable(run)}
+    return [_candidate(run, factor) for run in pairs.values() for factor in FACTORS]
 
 
 def _tunable(run: Run) -> bool:
     with answering(f"--tune asks {run.method_name} on {run.dataset_name}"):
-        supported = run.method.supports(run.dataset.spec()) is None
-        return run.method.trains and supported and "decoder" in run.probe_digests
+        runs_there = supported(run.method, run.dataset.spec()) is None
+        return run.method.trains and runs_there and "decoder" in run.probe_digests
 
 
 def _candidate(run: Run, factor: float) -> Run:

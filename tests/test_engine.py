@@ -261,7 +261,7 @@ def test_what_a_probe_gives_that_cannot_be_kept_takes_nothing_of_the_others_with
     (item,) = plan.plan([mended], tmp_path / "worse", tmp_path, retry_failed=True, reprobe=False)
     (record,) = Runner(tmp_path / "worse", tmp_path, PlainProgress({}).lane()).execute([item])
     assert record.status == "ok" and "failed_probes" not in record.notes
-    kept = parameters.load_named(asked.arrays(tmp_path))
+    kept = parameters.load_named(tmp_path / record.arrays)
     assert [*kept] == ["good.few"] and kept["good.few"].tolist() == [0, 1, 2]
 
 

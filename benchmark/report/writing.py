@@ -58,8 +58,7 @@ def read_records(out: Path) -> list[Record]:
 def say_damaged_arrays(found: Iterable[Record], out: Path) -> None:
     """Name the files of arrays beside records that are not as the records say, as figures do without them."""
     for record in found:
-        path, sha256 = out / record.arrays, record.notes.get("arrays_sha256")
-        if sha256 is not None and path.is_file() and not parameters.intact(path, sha256):
+        if parameters.arrays_damaged(out, record):
             told = "damaged, so no figure shows it; the command that made it makes it again while parameters are kept"
             print(f"left out: {record.arrays}: {told}", file=sys.stderr)
 
