@@ -186,11 +186,11 @@ def examine(run: Run, out: Path, cache: Path, retry_failed: bool = False, reprob
         return Item(run, "damaged", f"{run.path}: {error}; it is set aside and the run done again")
     kept, changed = run.kept_parameters(out, cache, record), _changed_probes(run, record)
     damaged = "its arrays for figures are damaged" if parameters.arrays_damaged(out, record) else ""
-    failed = _failed_before(record, changed)
+    failed = _failed_before(record, tuple(run.probe_digests))
     to_ask = changed if retry_failed or reprobe else tuple(name for name in changed if name not in failed)
     if record.status == "failed" and retry_failed and not kept:
         return Item(_with_probes_of(record, run), "retry", record.reason or "", record)
-    if failed and not (kept and to_ask):
+    if failed and not (kept and (to_ask or reprobe or retry_failed)):
         return Item(run, "failed", record.reason or "", record)
     if not (changed or reprobe or (retry_failed and record.status == "failed") or (damaged and kept)):
         return Item(run, "done", record=record)  # a probe that is not asked now may have failed
@@ -213,6 +213,8 @@ def _with_probes_of(record: Record, run: Run) -> Run:
     """The run with the probes too that only its record was asked, as it was: old answers are not of a new training."""
     asked = {}
     for name, probe in record.probes.items():
+        if name in run.probes:
+            continue
         settings = {f: tuple(v) if isinstance(v, list) else v for f, v in probe["configuration"].items()}
         del settings["version"]
         with suppress(UserError):  # a plug-in's that is not named now, or has other fields

@@ -148,15 +148,18 @@ class Runner:
         if claim is None:
             return None
         try:
-            if record := self._done_elsewhere(item):  # which may have happened between
-                self.claims.clear(path)
+            now = self._as_it_stands(item)  # others may have done it in between
+            if now.to_do:
+                record = self._do(now, claim)
             else:
-                record = self._do(self._as_it_stands(item), claim)
+                record = now.record
+                self.claims.clear(path)
         except LostError:
             return None
         finally:
             claim.release()
-        self.progress.run_finished(record)
+        if record:
+            self.progress.run_finished(record)
         return record
 
     def _do(self, item: Item, claim: Claim) -> Record:
@@ -169,7 +172,7 @@ class Runner:
         return record
 
     def _done_elsewhere(self, item: Item) -> Record | None:
-        """The record of the run, if another process has done meanwhile what was to be done."""
+        """The record of the run, if by it another process has done what is missing; asking again is not asked twice."""
         now = self._as_it_stands(item)
         return None if now.to_do else now.record
 
@@ -180,7 +183,8 @@ class Runner:
             lost = not item.run.kept_parameters(self.out, self.cache, item.record)
         if record in (None, item.record) and not lost:
             return item
-        return plan.examine(item.run, self.out, self.cache)
+        same = record == item.record  # it is only the parameters that have gone
+        return plan.examine(item.run, self.out, self.cache, retry_failed=same, reprobe=same)
 
     def _carry_out(self, item: Item) -> Record:
         standing, bench = standing_before(item), self._bench_for(item.run)
@@ -243,7 +247,8 @@ class Runner:
             clock.add({stage: seconds for stage, seconds in record.timing.items() if stage in stays})
         else:
             model, record = self._train(run, model, loaded, program, train_key, clock)
-        yield replace(record, timing=dict(clock.seconds))
+        if item.state == "reprobe" or not standing_before(item).metrics:  # else old answers stand until there are new
+            yield replace(record, timing=dict(clock.seconds))
         self.progress.stage("freezing")
         with clock.time("freeze"):
             train, val, test = (
@@ -299,15 +304,17 @@ class Runner:
     def _probe(self, item: Item, record: Record, frozen: tuple[Frozen, Frozen, Frozen], key: Key) -> Record:
         """The record with the answers of the probes that the item asks, as a failed one where some of them raise.
 
-        The answers of other probes stay in it, and what a probe that raises has answered before; but such a probe is
-        no longer among those that were asked, nor are the others where the arrays that they left are lost.
+        Answers and failures of other probes stay in it, and what a probe that raises has answered before; but such a
+        probe is no longer among those that were asked, nor are the others where their arrays are lost.
         """
         run, names = item.run, item.probes_to_ask
         rows: dict[str, list[dict[str, Any]]] = {}
         for row in record.metrics:
             rows.setdefault(row["probe"], []).append(row)
         notes, whole = dict(record.notes), parameters.arrays_intact(self.out, record)
-        failed_before = {name: why for name, why in notes.pop("failed_probes", {}).items() if name not in names}
+        told = notes.pop("failed_probes", {})  # names only, in records of before
+        told = told if isinstance(told, dict) else dict.fromkeys(told, "it raised")
+        failed_before = {name: why for name, why in told.items() if name not in names}
         asked = dict(record.probes) if whole else {}
         place = self.out / record.arrays
         arrays = parameters.load_named(place) if whole and notes.get("arrays_sha256") else {}

@@ -41,8 +41,9 @@ def standing_record(path: Path) -> Record | None:
 
 
 def standing_before(item: Item) -> Record:
-    """What stands of a run until it is done: its record, if it has one."""
-    return item.record or blank(item.run)
+    """What stands of a run until it is done: the training, where only probes are asked, and what was ever answered."""
+    known = item.record
+    return known if known and (item.state == "reprobe" or known.metrics) else blank(item.run)
 
 
 def given_up(item: Item) -> Record:

@@ -11,6 +11,7 @@ from test_command import asked, broken_probe, command, copy, finished  # noqa: F
 from benchmark import plan, records, runner, training, worker
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.errors import UserError
+from benchmark.freeze import Encoder
 from benchmark.progress import PlainProgress
 from benchmark.registry import probes
 
@@ -67,9 +68,37 @@ def test_what_was_answered_stays_where_training_again_fails(copy, scn, monkeypat
     after = records.read(scn)
     assert after.status == "failed" and "too many" in after.reason
     assert (after.metrics, after.probes, after.curve) == (before.metrics, before.probes, before.curve)
+    assert command(copy, "--methods", "scn") == 1  # it is still a run that failed
     monkeypatch.setattr(tiny.Tiny, "load", load)
     assert command(copy, "--methods", "scn", "--retry-failed") == 0
     assert records.read(scn).status == "ok" and records.read(scn).metrics == before.metrics
+
+
+def test_what_was_answered_stays_where_slots_cannot_be_frozen_after_training_again(copy, scn, monkeypatch):  # noqa: F811
+    before = records.read(scn)
+    monkeypatch.setattr(Encoder, "freeze", None)
+    assert command(copy, "--methods", "scn", "--probes", "diagnostics") == 1
+    assert (records.read(scn).metrics, records.read(scn).probes) == (before.metrics, before.probes)
+
+
+def test_a_run_without_answers_that_fails_again_is_recorded_as_it_was_tried_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(training.Kernel, "fit", None)
+    assert command(tmp_path, "--methods", "scn") == 1
+    (record,) = records.read_all(tmp_path)[0]
+    records.write(tmp_path, replace(record, provenance=record.provenance | {"commit": "before"}))
+    assert command(tmp_path, "--methods", "scn", "--retry-failed") == 1
+    assert records.read_all(tmp_path)[0][0].provenance == record.provenance
+
+
+def test_names_of_failed_probes_without_reasons_will_do(copy, asked):  # noqa: F811
+    """As the first records had them."""
+    path = next((copy / "runs/tiny/scn").glob("*/seed-0.json"))
+    record = records.read(path)
+    kept = {name: probe for name, probe in record.probes.items() if name == "diagnostics"}
+    old = {"status": "failed", "reason": "probe linear: bent", "probes": kept}
+    records.write(copy, replace(record, notes=record.notes | {"failed_probes": ["linear"]}, **old))
+    assert command(copy, "--methods", "scn", "--retry-failed") == 0
+    assert asked == ["linear"] and records.read(path).status == "ok"
 
 
 def test_a_training_that_fails_again_may_go_on_from_its_checkpoints(copy, scn, monkeypatch):  # noqa: F811
@@ -106,14 +135,14 @@ def test_of_two_commands_with_different_probes_each_asks_its_own(tmp_path):
     assert record.training == first.training
 
 
-def test_what_another_command_has_done_as_it_was_asked_is_not_done_twice(copy, monkeypatch, asked):  # noqa: F811
+def test_what_another_command_has_done_as_it_was_asked_is_not_done_twice(copy, asked):  # noqa: F811
     items = [planned(copy, copy / "cache", "linear", reprobe=True) for _ in range(2)]
     first, second = (records.checksum(execute(copy, copy / "cache", item)) for item in items)
     assert first == second and asked == ["linear"]
 
 
 @pytest.mark.parametrize("lost", [True, False])
-def test_parameters_that_go_away_after_the_plan_mean_training_again(copy, monkeypatch, lost):  # noqa: F811
+def test_parameters_that_go_away_after_the_plan_mean_training_again(copy, monkeypatch, lost, asked):  # noqa: F811
     item = planned(copy, copy / "cache", "linear", reprobe=True)
     assert item.state == "reprobe"
     if lost:
@@ -122,6 +151,7 @@ def test_parameters_that_go_away_after_the_plan_mean_training_again(copy, monkey
         monkeypatch.setattr(training.Kernel, "fit", None)
     record = execute(copy, copy / "cache", item)
     assert record.status == "ok" and {*record.probes} == {"linear", "diagnostics"}
+    assert asked == (["diagnostics", "linear"] if lost else ["linear"])
 
 
 def test_a_worker_tells_of_what_is_done_by_now_and_refuses_what_it_does_not_plan(copy, monkeypatch):  # noqa: F811

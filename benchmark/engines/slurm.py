@@ -18,12 +18,13 @@ from benchmark.engines.workers import order
 from benchmark.errors import UserError
 from benchmark.machine import ROOT
 from benchmark.plan import Item
+from benchmark.progress import say
 
 JOBS = 16
 """Jobs of an array where the options do not say `jobs`."""
 
-TIMEOUTS = 10**6
-"""How often a job whose time is over is put into the queue again; submitit's own number is 3."""
+TIMEOUTS = 100
+"""How often a job whose time is over is put into the queue again, though it may never get further."""
 
 CLUSTERS = ("slurm", "local", "debug")
 AMOUNTS = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "tasks_per_node")
@@ -43,7 +44,7 @@ class Job:
         try:
             for event in worker.work(self.runs):
                 if event["event"] != "step":
-                    print(json.dumps(event), flush=True)
+                    say(json.dumps(event))
         finally:
             worker.stop()
 
