@@ -49,7 +49,18 @@ def loaded(dataset: Dataset, given: Any) -> Splits:
         if labels is None or len(labels) != 3 or labels[2] != len(splits.spec.coordinates):
             expected = f"[b t p] with p = {len(splits.spec.coordinates)} as its spec says"
             raise ValueError(f"{file}: {name}.read gave coordinates of {labels}; expected {expected}")
+        if mistake := _mistake_in_masks(batch, splits.spec):
+            raise ValueError(f"{file}: {name}.read gave {mistake}")
     return splits
+
+
+def _mistake_in_masks(batch: Batch, spec: DatasetSpec) -> str | None:
+    masks = getattr(batch.labels, "masks", None)
+    if spec.has_masks != (masks is not None):
+        return f"{'no ' if masks is None else ''}masks; its spec says has_masks={spec.has_masks}"
+    if masks is None or (masks.shape == batch.frames.shape[:4] and jnp.issubdtype(masks.dtype, jnp.integer)):
+        return None
+    return f"masks {masks.dtype} {list(masks.shape)}; expected integers [b t h w], 0 for the background, j + 1 object j"
 
 
 def are_splits(dataset: Dataset, given: Any) -> Splits:

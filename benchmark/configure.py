@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 KINDS: dict[str, Registry[Any]] = {"methods": methods, "datasets": datasets, "probes": probes}
 
+DEFAULT = "atari"
+"""The suite, where neither one nor a data set of one is named."""
 
 LARGEST = 2**31 - 1
 """The largest whole number of a field: what indices and seeds take."""
@@ -184,13 +186,14 @@ def unclaimed_probes() -> list[str]:
     return [name for name in probes if name not in claimed and not probes.entry(name)[0].optional]
 
 
-def datasets_by_suite(suite: str, text: str | None) -> dict[str, tuple[str, ...]]:
+def datasets_by_suite(suite: str | None, text: str | None) -> dict[str, tuple[str, ...]]:
     """The suites named, or all, with the data sets to run in each.
 
-    A suite named alone lends its budgets and probes to any data set; of several, those that have it count. Raises
-    UserError for a name that is not known, and for a data set of none of several suites.
+    Where none is named, those of the data sets if these have one, else `DEFAULT`. A suite alone lends its budgets and
+    probes to any data set; of several, those that have it count. Raises UserError for a name that is not known, and for
+    a data set of none of several suites.
     """
-    suites = select("suite", suite, SUITES, default=SUITES)
+    suites = select("suite", suite, SUITES, default=SUITES) if suite else _suites_of(text)
     theirs = {name: SUITES[name].datasets for name in suites}
     named = select("data set", text, datasets, default=[d for name in suites for d in theirs[name]])
     if len(suites) == 1:
@@ -202,15 +205,22 @@ def datasets_by_suite(suite: str, text: str | None) -> dict[str, tuple[str, ...]
     return {name: sources for name, sources in chosen.items() if sources}
 
 
+def _suites_of(text: str | None) -> tuple[str, ...]:
+    named = set(select("data set", text, datasets, default=()))
+    theirs = {name: named & set(suite.datasets) for name, suite in SUITES.items()}
+    at_home = named and named == set().union(*theirs.values())
+    return tuple(name for name, some in theirs.items() if some) if at_home else (DEFAULT,)
+
+
 def select(kind: str, text: str | None, known: Iterable[str], default: Iterable[str]) -> tuple[str, ...]:
-    """The names in a comma-separated list, in its order, each once; None, or "all" among them, means `default`.
+    """The names in a list with commas or blanks, in its order, each once; None, or "all" among them, means `default`.
 
     Raises UserError for a name that is not known.
     """
     known = list(known)
     if text is None:
         return tuple(default)
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = text.replace(",", " ").split()
     if not names:
         raise UserError(f"no {kind} named in {text!r}; name some, or all; known: {', '.join(sorted(known))}")
     for name in names:

@@ -13,12 +13,18 @@ class UserError(ValueError):
     """A user's mistake: its text is one line that names the value, the place and the remedy. Exit code 2."""
 
 
+MANY = 30
+"""Names that are too many for a line."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not known, with the closest one that is."""
+    """The error for a name that is not known, with the closest one that is, and all of them if they are not many."""
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return UserError(f"unknown {kind} {name!r}; {hint}known: {', '.join(names)}")
+    own = "; one of your own needs --plugin FILE" if kind in ("method", "data set", "probe") else ""
+    all_ = f"known: {', '.join(names)}" if len(names) <= MANY else "run_benchmark.py --list has all"
+    return UserError(f"unknown {kind} {name!r}; {hint}{all_}{own}")
 
 
 RAISED = (Exception, SystemExit)

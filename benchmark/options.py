@@ -21,7 +21,8 @@ class Parser(argparse.ArgumentParser):
     """Raises UserError where argparse would print its usage and exit."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; --help lists the options")
+        list_ = message.startswith("unrecognized") and " -" not in message
+        raise UserError(f"{message}; {'a list has commas and no blanks' if list_ else '--help lists the options'}")
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -29,7 +30,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = Parser(prog="run_benchmark.py", description=ABOUT, allow_abbrev=False)
     add = parser.add_argument
     add("--methods", metavar="A,B", help="methods to run, or all (default)")
-    add("--suite", default="atari", metavar="A,B", help="suites to run them on, or all (default: atari)")
+    add("--suite", metavar="A,B", help="suites to run them on, or all (default: that of the data sets, else atari)")
     add("--datasets", metavar="A,B", help="data sets, instead of all of the suite's")
     add("--probes", metavar="A,B", help="probes, instead of the suite's")
     add("--plugin", action="extend", nargs="+", default=[], metavar="P", help="files or modules with what is yours")

@@ -16,7 +16,7 @@ from benchmark.contracts import Dataset, Method, Probe
 from benchmark.errors import UserError, answering
 from benchmark.joint import Joint, joint
 from benchmark.records import Record
-from benchmark.registry import configuration, probes, source
+from benchmark.registry import code, configuration, probes, source
 from benchmark.suites import Training
 from benchmark.types import DatasetSpec
 
@@ -193,13 +193,25 @@ def examine(run: Run, out: Path, cache: Path, retry_failed: bool = False, reprob
     if failed and not (kept and (to_ask or reprobe or retry_failed)):
         return Item(run, "failed", record.reason or "", record)
     if not (changed or reprobe or (retry_failed and record.status == "failed") or (damaged and kept)):
-        return Item(run, "done", record=record)  # a probe that is not asked now may have failed
+        return Item(run, "done", _edited(run, record), record)  # a probe that is not asked now may have failed
     if not kept:
         told = "its parameters are not kept, so it is trained again to be probed, by all that its record was asked"
         return Item(_with_probes_of(record, run), "new", told, record)
     if reprobe or len(to_ask) in (0, len(run.probe_digests)) or not parameters.arrays_intact(out, record):
         return Item(run, "reprobe", damaged, record=record)
     return Item(run, "reprobe", f"only {', '.join(to_ask)}", record, to_ask)
+
+
+def _edited(run: Run, record: Record) -> str:
+    """Which files of plug-ins are no more what they were, though the versions of their classes are."""
+    mine = {"method": run.method, "dataset": run.dataset} | {name: run.probes[name] for name in run.probe_digests}
+    known = record.provenance.get("code", {}) | {name: probe.get("code") for name, probe in record.probes.items()}
+    files = [file for name, plugin in mine.items() if (file := code(type(plugin))) != (known.get(name) or file)]
+    names = sorted(
+        {file["file"] for file in files if "/" not in file["file"]}
+    )  # what is in the repository has versions
+    told = "changed since then; if what is computed has changed too, raise `version` in the class"
+    return f"{', '.join(names)} {'have' if len(names) > 1 else 'has'} {told}" if names else ""
 
 
 def _failed_before(record: Record, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ def _file_module(path: Path, told: str) -> str:
     """The name under which the file is imported: its own, and what tells it from others of that name."""
     if not path.is_file() or path.suffix != ".py":
         what = "it is no Python file" if path.exists() else "there is no such file"
+        what += "; between several there are blanks" if "," in str(path) else ""
         raise UserError(f"{told}: {what}; {REMEDY}")
     if b"\0" in path.read_bytes():
         raise UserError(f"{told}: it holds null bytes, as no Python file does; {REMEDY}")

@@ -393,6 +393,19 @@ def test_clips_with_entries_that_do_not_count_are_read_but_not_sampled():
             "train.read gave coordinates of (1, 3, 3); expected [b t p] with p = 4",
         ),
         (beside("frames", lambda frames: frames[..., :2, :]), "train.read gave frames of (1, 3, 4, 2, 3)"),
+        (beside("labels", lambda labels: labels._replace(masks=None)), "gave no masks; its spec says has_masks=True"),
+        (
+            replace(DATA, spec=replace(DATA.spec, has_masks=False)),
+            "train.read gave masks; its spec says has_masks=False",
+        ),
+        (
+            beside("labels", lambda labels: labels._replace(masks=labels.masks[..., 1:])),
+            "train.read gave masks int32 [1, 3, 4, 3]; expected integers [b t h w], 0 for the background",
+        ),
+        (
+            beside("labels", lambda labels: labels._replace(masks=labels.masks > 0)),
+            "train.read gave masks bool [1, 3, 4, 4]; expected integers",
+        ),
         (of_object(2), "far is of object 2; expected one of 0 to 1, as its spec lists 2"),
         (of_object(-1), "far is of object -1; expected one of 0 to 1"),
         (of_object("b"), "far is of object 'b'; expected one of 0 to 1"),
@@ -582,3 +595,15 @@ def test_one_cause_is_told_once(capsys, monkeypatch):
 def test_a_mistake_in_the_command_is_one_line_and_exit_code_2(capsys, arguments, message):
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_a_number_draws_no_other_numbers_the_second_time():
+    class Broken(Sound):
+        def loss(self, model, batch, key):
+            loss, logs = super().loss(model, batch, key)
+            return loss * jnp.nan, logs
+
+    outcomes = ask(method_checks.checks(Broken), Trial(Broken(), DATA))
+    wrong = {outcome.claim: outcome.wrong for outcome in outcomes if outcome.wrong}
+    assert "the loss is nan" in wrong["the loss is a finite scalar with named parts"]
+    assert "seeds reproduce and differ" not in wrong

@@ -40,7 +40,7 @@ def command(out: Path, *arguments: str) -> int:
         (["--methods", "all,scnn"], "unknown method 'scnn'; did you mean 'scn'?"),
         (["--methods", ","], "no method named"),
         (["--suite", "atary"], "unknown suite 'atary'; did you mean 'atari'?"),
-        (["--datasets", "pongg"], "unknown data set 'pongg'; did you mean 'pong'?"),
+        (["--datasets", "pongg"], "unknown data set 'pongg'; did you mean 'pong'? run_benchmark.py --list has all"),
         (["--budget", "quik"], "did you mean 'quick'?"),
         (["--seeds", "0"], "--seeds: '0' is not a whole number of at least 1"),
         (["--seeds", "99999999999999999"], "is more than 10000"),
@@ -61,7 +61,10 @@ def command(out: Path, *arguments: str) -> int:
         (["--set", "methods.scn-saliency.diversity_weight=1"], "stands for diversity_weight=0.0"),
         (["--set", "probes.linear.ridge=1,big"], "is not one or more of a finite number"),
         (["--set", "probes.linear.floor_draws=0"], "floor_draws"),
-        (["--seed", "3"], "unrecognized arguments: --seed"),
+        (["--seed", "3"], "unrecognized arguments: --seed 3; --help lists the options"),
+        (["--methods", "scn,", "cswm"], "unrecognized arguments: cswm; a list has commas and no blanks"),
+        (["--methods", "mine"], "slotwise-matched, supervised; one of your own needs --plugin FILE"),
+        (["--plugin", "a.py,b.py"], "there is no such file; between several there are blanks"),
         (["--tune"], "nothing"),
         (
             ["--tune", "--suite", "synthetic", "--probes", "linear"],
@@ -152,7 +155,7 @@ def test_a_plan_tells_the_share_of_the_papers_training_for_the_suites_own_data_a
     assert command(tmp_path / "out", "--methods", "scn", "--dry-run") == 0
     assert "\n  2 steps of 4 frames a run\n" in capsys.readouterr().out
     assert command(tmp_path / "out", "--methods", "scn", "--dry-run", "--datasets", "pong") == 0
-    assert "\n  2 steps of 4 frames a run, 4e-07 of the paper's training\n" in capsys.readouterr().out
+    assert "\n  2 steps of 4 frames a run, 4e-05 % of the paper's training\n" in capsys.readouterr().out
 
 
 def test_list_names_everything(capsys):

@@ -18,7 +18,7 @@ from benchmark.registry import methods
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = (ROOT / "docs" / "add-a-method.md").read_text()
 FILES = dict(re.findall(r"^`(\w+\.py)`:\n\n```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL))
-FOLDERS = {"nearness.py": "methods", "drift.py": "datasets", "restlessness.py": "probes"}
+FOLDERS = {"nearness.py": "methods", "foresight.py": "methods", "drift.py": "datasets", "restlessness.py": "probes"}
 ASKED = ["--methods", "nearness", "--datasets", "drift", "--budget", "smoke", "--set", "training.steps=2"]
 
 
@@ -38,16 +38,16 @@ def only_record(out: Path) -> records.Record:
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory) -> Path:
-    """A folder outside the repository that holds nothing but the three files."""
+    """A folder outside the repository that holds nothing but its files."""
     folder = tmp_path_factory.mktemp("elsewhere")
     for name, text in FILES.items():
         (folder / name).write_text(text)
     return folder
 
 
-def test_the_guide_has_three_files_and_the_method_takes_40_lines_at_most():
+def test_the_guide_has_four_files_and_a_method_takes_40_lines_at_most():
     assert FILES.keys() == FOLDERS.keys()
-    assert len(FILES["nearness.py"].splitlines()) <= 40
+    assert max(len(FILES[name].splitlines()) for name in ("nearness.py", "foresight.py")) <= 40
 
 
 def test_frames_that_are_not_bytes_are_refused(tmp_path):
@@ -80,15 +80,18 @@ def test_pasted_or_dropped_in_the_files_train_alike_and_appear_in_the_tables(els
     assert dropped.provenance["code"]["method"]["sha256"] == pasted.provenance["code"]["method"]["sha256"]
 
 
-@pytest.mark.parametrize(("name", "like"), [("nearness", "gridworld"), ("drift", None), ("restlessness", "drift")])
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [("nearness", "gridworld"), ("foresight", "gridworld"), ("drift", None), ("restlessness", "drift")],
+)
 def test_the_files_keep_what_they_must(elsewhere, capsys, registries, name, like):
     plugins = [word for file in FILES for word in ("--plugin", str(elsewhere / file))]
     code = check([name, *plugins, *(["--datasets", like] if like else [])])
     shown = capsys.readouterr().out
     asked = {
-        "nearness": lambda: method_checks.checks(methods.entry(name)[0]),
-        "drift": lambda: dataset_checks.CHECKS,
-        "restlessness": lambda: probe_checks.CHECKS,
-    }[name]()
+        "methods": lambda: method_checks.checks(methods.entry(name)[0]),
+        "datasets": lambda: dataset_checks.CHECKS,
+        "probes": lambda: probe_checks.CHECKS,
+    }[FOLDERS[f"{name}.py"]]()
     assert code == 0 and all(f"  ok     {title(each)}\n" in shown for each in asked), shown
     assert shown.count("  ok  ") == len(asked) >= 6

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from benchmark import records
+from benchmark import plugins, records
 from benchmark.command import main
 from benchmark.errors import UserError
 from benchmark.plugins import load_plugins
@@ -240,6 +240,26 @@ def test_what_a_plugin_brings_is_run_and_the_report_does_without_it(write, tmp_p
     assert main(["--report-only", *out]) == 0
     shown = capsys.readouterr()
     assert "my-method" in shown.out and shown.err.startswith("not registered here: my-method; with their --plugin")
+
+
+def test_a_file_that_has_changed_since_its_records_is_named(write, tmp_path, capsys):
+    body = """
+@methods.register("mine")
+@dataclass(frozen=True, kw_only=True)
+class Mine(methods.entry("random-cnn")[0]):
+    pass
+"""
+    place = ["--datasets", "tiny", "--budget", "smoke", "--probes", "diagnostics", "--out", str(tmp_path / "out")]
+    asked = ["--plugin", "mine.py", "--methods", "mine", *place]
+    write(CLASS.format(body=body))
+    assert main(asked) == 0
+    assert main([*asked, "--dry-run"]) == 0
+    assert "changed since" not in capsys.readouterr().out
+    write(CLASS.format(body=f"{body}# more"))
+    plugins._loaded.clear()
+    del methods._entries["mine"]
+    assert main([*asked, "--dry-run"]) == 0
+    assert "done: mine (1): mine.py has changed since then; if what is computed has changed" in capsys.readouterr().out
 
 
 UNANSWERING = [

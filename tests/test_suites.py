@@ -102,3 +102,12 @@ def test_a_field_whose_type_is_not_there_is_one_line():
     (override,) = parse_overrides(["methods.scn.slot_size=3"])
     with pytest.raises(UserError, match=r"the types of the fields in .*test_suites.py: it raises NameError"):
         typed(Odd, override)
+
+
+def test_without_a_suite_data_sets_bring_their_own():
+    assert datasets_by_suite(None, "gridworld") == {"synthetic": ("gridworld",)}
+    assert datasets_by_suite(None, "gridworld pong") == {"atari": ("pong",), "synthetic": ("gridworld",)}
+    games = {"atari": SUITES["atari"].datasets}
+    assert datasets_by_suite(None, None) == datasets_by_suite(None, "all") == games
+    assert datasets_by_suite(None, "pong-centred,gridworld") == {"atari": ("pong-centred", "gridworld")}  # as it was
+    assert datasets_by_suite("atari", "gridworld") == {"atari": ("gridworld",)}

@@ -63,8 +63,10 @@ def draws_outside_jax(function: Callable[..., Any], *arguments: Any) -> bool:
 
 
 def same_bits(a: Any, b: Any) -> bool:
-    """Have two trees the same numbers?"""
-    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+    """Have two trees the same numbers, NaN being one?"""
+    return all(
+        np.array_equal(x, y, equal_nan=True) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )
 
 
 def reason_or_none(given: Any) -> str | None:

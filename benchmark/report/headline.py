@@ -50,8 +50,8 @@ LEAD = "Every method by the main metrics of every suite, on test."
 ABOUT = {
     "atari": "Atari: slot accuracy (R² of ridge regression on standardised slots), compactness and modularity of its "
     "weights, standardised too, averaged over the suite's games; any other data set has columns of its own.",
-    "synthetic": "Synthetic videos: mean squared error on [-1, 1] and FG-ARI of a decoder trained on frozen slots, "
-    "from the slots of a frame (s) and from those predicted one step ahead (p1).",
+    "synthetic": "Synthetic videos: mean squared error (GridWorld's and the balls' frames are on [-1, 1]) and FG-ARI "
+    "of a decoder trained on frozen slots, from the slots of a frame (s) and from those predicted one step ahead (p1).",
     "worlds": "Worlds: how often a prediction is the nearest to the true state of all.",
 }
 """What the columns of a suite are."""

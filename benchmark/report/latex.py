@@ -106,7 +106,9 @@ def render(table: Table, folder: str, form: Form = PLAIN) -> str:
 
     One of lines longer than WIDEST lies on its side.
     """
-    body = [line for row in table.rows for line in ((r"\midrule",) if row.summary else ()) + (_row(table, row, form),)]
+    body = [_row(table, row, form) for row in table.rows]
+    if table.rows and table.rows[-1].summary:
+        body.insert(sum(not row.summary for row in table.rows), r"\midrule")
     lies = _characters(table) > WIDEST
     packages = f"{form.packages},{ROTATING}" if lies else form.packages
     lines = [

@@ -21,6 +21,9 @@ from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Table
 from benchmark.report.yardsticks import WITHOUT_MODEL, by_colour, painted, with_yardsticks
 
+PAPERS = ("gridworld", "bouncing_balls")
+"""How the names of the paper's data sets begin."""
+
 HORIZON = ("s", "p1", "p2", "p3", "p4", "p5")
 """Slots of the frame itself and predicted 1 to 5 steps ahead, the targets of the decoder's probes."""
 
@@ -48,10 +51,10 @@ def reconstruction(scores: Scores) -> Table | None:
     if dataset not in published("loewe2020") and not scores.measured("mse", ("s", "p1"), "decoder"):
         return None
     lead = (
-        f"Table 1 on {dataset}: frames decoded from the slots of a frame (s) and from those predicted one step ahead "
-        f"(p). {_units(dataset)}, between decoder masks and objects. Ours: a decoder trained on frozen slots. "
-        "The paper: trained beside the method, mean ± standard error over 3 seeds."
-    )
+        f"{_in_paper('Table 1 on ', dataset)}{dataset}: frames decoded from the slots of a frame (s) and from those "
+        f"predicted one step ahead (p). {_units(dataset)}, between decoder masks and objects. Ours: a decoder trained "
+        "on frozen slots."
+    ) + _in_paper(" The paper: trained beside the method, mean ± standard error over 3 seeds.", dataset)
     return _table_1(f"table1-{dataset}", lead, scores, suffix="")
 
 
@@ -61,9 +64,9 @@ def own_decoder(scores: Scores) -> Table | None:
     if not scores.measured("mse_own", ("s", "p1"), "decoder"):
         return None
     lead = (
-        f"As Table 1 on {dataset}, with the decoder that was trained together with the method. {_units(dataset)}. "
-        "The paper: mean ± standard error over 3 seeds."
-    )
+        f"{_in_paper('As Table 1 on ', dataset)}{dataset}, with the decoder that was trained together with the method. "
+        f"{_units(dataset)}."
+    ) + _in_paper(" The paper: mean ± standard error over 3 seeds.", dataset)
     return _table_1(f"table1-own-decoder-{dataset}", lead, scores, suffix="_own")
 
 
@@ -107,7 +110,7 @@ def _with_undefined(table: Table, scores: Scores) -> Table:
     if not asked or scores.measured("fg_ari", ("s",), "decoder"):
         return table
     (dataset,) = scores.datasets
-    why = "no true masks, or objects of single pixels."
+    why = "no true masks, objects of single pixels, or one object alone."
     if dataset.startswith("gridworld"):
         why = "an object of one pixel cannot be torn apart."
     return replace(table, notes=(*table.notes, f"ARI is undefined here: {why}"))
@@ -135,13 +138,18 @@ def _with_b4(table: Table, paper: dict[str, Any]) -> Table:
     return replace(table, rows=rows, notes=(*table.notes, note))
 
 
+def _in_paper(text: str, dataset: str) -> str:
+    """The text, if the data set is one of the paper's."""
+    return text if dataset.startswith(PAPERS) else ""
+
+
 def _units(dataset: str) -> str:
     return f"{_mse(dataset)}, lower is better; {ARI}, higher is better"
 
 
 def _mse(dataset: str) -> str:
     """Frames of the paper's data sets are on [-1, 1]; records do not say on what those of another are."""
-    scale = "[-1, 1]" if dataset.startswith(("gridworld", "bouncing_balls")) else "the frames' own scale"
+    scale = _in_paper("[-1, 1]", dataset) or "the frames' own scale"
     return f"MSE on {scale} in units of 1e-2"
 
 
@@ -162,8 +170,8 @@ def steps_ahead(scores: Scores, metric: str) -> Table | None:
         for target in HORIZON
     ]
     lead = (
-        f"Figures 2b and 5 on {dataset}: {unit(dataset)}, from the slots of a frame (s) and from those predicted 1 to "
-        "5 steps ahead (p1 to p5), by a decoder trained on all of them; not the decoder of Table 1."
+        f"{_in_paper('Figures 2b and 5 on ', dataset)}{dataset}: {unit(dataset)}, from the slots of a frame (s) and "
+        "from those predicted 1 to 5 steps ahead (p1 to p5), by a decoder trained on all of them; not that of Table 1."
     )
     name = f"steps-ahead-{metric.replace('_', '-')}-{dataset}"
     table = by_method(name, lead, scores, (), measures, bold=bold)

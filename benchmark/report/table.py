@@ -92,7 +92,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """Cells in the order of the columns. `mark` refers to a note; a `summary` is set apart from the rows above it.
+    """Cells in the order of the columns. `mark` refers to a note; each `summary` stands below, set apart.
 
     `method` is whose numbers these are, where a row is a method's.
     """

@@ -25,8 +25,8 @@ def with_yardsticks(table: Table, found: dict[str, tuple[str, Summary | None]], 
     """Rows below: what is reached without a model, each in the column of its title; none where it is not known."""
     known = {name: (title, value) for name, (title, value) in found.items() if value}
     rows = [
-        Row(name, tuple(Cell(value if column.title == title else None) for column in table.columns), summary=i == 0)
-        for i, (name, (title, value)) in enumerate(known.items())
+        Row(name, tuple(Cell(value if column.title == title else None) for column in table.columns), summary=True)
+        for name, (title, value) in known.items()
     ]
     return replace(table, rows=(*table.rows, *rows), notes=(*table.notes, note) if rows else table.notes)
 
