@@ -72,7 +72,7 @@ def test_no_note_blames_the_pixels_where_nothing_was_measured():
 
 def test_other_frames_are_not_said_to_have_objects_of_one_pixel():
     table = tables([record("bouncing_balls", "setcon", rows=decoded(0.01, 0.02))])["table1-bouncing_balls"]
-    assert "ARI is undefined here: no true masks, or objects of single pixels." in table.notes
+    assert "ARI is undefined here: no true masks, objects of single pixels, or one object alone." in table.notes
 
 
 def test_an_error_is_said_to_be_on_the_scale_of_its_frames():
