@@ -18,6 +18,7 @@ COLUMNS = {
     "budget": "what it spent on training: smoke (its numbers mean nothing), quick or paper",
     "dataset": "data set",
     "method": "method",
+    "settings": "what tells its configuration from the present defaults, as the tables name it; empty for these",
     "digest": "identity of what was trained: method, data set and training with all their fields",
     "seed": "seed of initialisation and batches; frames do not depend on it",
     "probe": "the probe that measured it",
@@ -79,12 +80,16 @@ DIRECTIONS = {True: "higher", False: "lower", None: ""}
 NO_PARQUET = "metrics.parquet needs the package pyarrow, which is not installed: pip install pyarrow"
 
 
-def write_metrics(records: Iterable[Record], out: Path, note: Callable[[str], None]) -> list[Path]:
+def write_metrics(
+    records: Iterable[Record], out: Path, variant: Callable[[Record], str], note: Callable[[str], None]
+) -> list[Path]:
     """Write them into the folder `out`, rows in the order of records; returns the paths.
 
-    Without pyarrow there is no Parquet file, and `note` is told so. Raises OSError.
+    `variant` tells a record's settings. Without pyarrow there is no Parquet file, as `note` is told. Raises OSError.
     """
-    rows = [{name: row.get(name) for name in COLUMNS} for row in tidy(sorted(records, key=lambda r: str(r.path)))]
+    ordered = sorted(records, key=lambda record: str(record.path))
+    told = [row | {"settings": variant(record)} for record in ordered for row in tidy([record])]
+    rows = [{name: row.get(name) for name in COLUMNS} for row in told]
     contents = {"metrics.csv": _csv(rows), "metrics.md": _dictionary(rows)}
     if find_spec("pyarrow"):
         contents["metrics.parquet"] = _parquet(rows)
