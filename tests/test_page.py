@@ -118,6 +118,12 @@ def test_the_first_thing_is_the_one_comparison_of_the_budget_that_says_most(tmp_
     assert found.text["p"].count("Plumbing test: the numbers mean nothing.") == 2
 
 
+def test_why_a_run_failed_is_said_where_it_is_counted(tmp_path):
+    found = page([*runs(), replace(failed("gridworld", "setcon"), reason=HOSTILE)], tmp_path)
+    lost = failed("gridworld", "slotwise")
+    assert f"{lost}: {lost.reason}" in found.text["li"] and HOSTILE in found.text["li"]
+
+
 def test_every_number_leads_to_the_runs_behind_it(tmp_path):
     found = page(runs(), tmp_path)
     data = payload(found, tmp_path / "report.html")

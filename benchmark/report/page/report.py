@@ -131,7 +131,7 @@ def _section(title: str, *content: Markup, suite: str | None = None, budget: str
 
 
 def _what_was_run(sets: Sequence[Scores]) -> Markup:
-    """How many runs of each method succeeded, in each suite and budget."""
+    """How many runs of each method succeeded, in each suite and budget, and why others failed."""
     if not sets:
         return join()
     entrants = sorted({entrant.title for scores in sets for entrant in scores.entrants()})
@@ -143,7 +143,9 @@ def _what_was_run(sets: Sequence[Scores]) -> Markup:
     caption = element("caption", "Runs that succeeded, of how many there are records.")
     head = element("thead", element("tr", element("th", "method", scope="col"), *heads))
     table = element("table", caption, head, element("tbody", *rows))
-    return _section("What was run", _scrolling(table, "what was run"))
+    failed = sorted({f"{run}: {run.reason}" for s in sets for run in s.runs.values() if run.status == "failed"})
+    reasons = [element("ul", *(element("li", line) for line in failed))] if failed else []
+    return _section("What was run", _scrolling(table, "what was run"), *reasons)
 
 
 def _scrolling(table: Markup, name: str, class_: str = "scroll") -> Markup:
