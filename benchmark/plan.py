@@ -207,9 +207,8 @@ def _edited(run: Run, record: Record) -> str:
     mine = {"method": run.method, "dataset": run.dataset} | {name: run.probes[name] for name in run.probe_digests}
     known = record.provenance.get("code", {}) | {name: probe.get("code") for name, probe in record.probes.items()}
     files = [file for name, plugin in mine.items() if (file := code(type(plugin))) != (known.get(name) or file)]
-    names = sorted(
-        {file["file"] for file in files if "/" not in file["file"]}
-    )  # what is in the repository has versions
+    # what lies in the repository is named by its folder too, and its versions are kept with it
+    names = sorted({file["file"] for file in files if "/" not in file["file"]})
     told = "changed since then; if what is computed has changed too, raise `version` in the class"
     return f"{', '.join(names)} {'have' if len(names) > 1 else 'has'} {told}" if names else ""
 

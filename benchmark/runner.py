@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from benchmark import checked, parameters, plan, records, stopping
 from benchmark.answers import Answer
 from benchmark.checkpoints import Checkpoints
 from benchmark.claims import Claim, Claims
+from benchmark.clock import Clock
 from benchmark.contracts import Dataset
 from benchmark.devices import mesh
 from benchmark.errors import RAISED, LostError, UserError
@@ -33,26 +33,6 @@ from benchmark.unfinished import blank, failed, given_up, probes_failed, standin
 
 POLL = 1.0
 """Seconds between two looks at the runs of others."""
-
-
-@dataclass
-class Clock:
-    """Seconds that each stage of a run took, summed over every time that it was gone through."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        """Time what happens inside."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add({stage: time.perf_counter() - began})
-
-    def add(self, seconds: dict[str, float]) -> None:
-        """Add what stages took before."""
-        self.seconds |= {stage: spent + self.seconds.get(stage, 0.0) for stage, spent in seconds.items()}
 
 
 @dataclass
