@@ -50,6 +50,15 @@ def test_several_data_sets_have_a_line_of_their_mean_over_all_pairs(random):
     assert (found[2].pairs, found[2].p) == (4, pytest.approx(ttest_rel(a.ravel(), b.ravel()).pvalue))
 
 
+def test_of_three_data_sets_each_is_one_pair_however_many_its_seeds(random):
+    names = {"datasets": ("boxing", "pong", "seaquest")}
+    a = random.normal(0, 1, (2, 3))
+    b = a + random.normal(0.2, 0.1, (2, 3))
+    found = changes(runs(a, **names), runs(b, **names), Context())[-1]
+    assert (found.pairs, found.p) == (3, pytest.approx(ttest_rel(a.mean(0), b.mean(0)).pvalue))
+    assert found.difference == pytest.approx((b - a).mean())
+
+
 @pytest.mark.parametrize(("metric", "up", "word"), [("r2", 1, "better"), ("r2", -1, "worse"), ("mse", 1, "worse")])
 def test_what_is_significant_is_called_better_or_worse_by_its_direction(random, metric, up, word):
     a = random.normal(0, 1, (4, 1))

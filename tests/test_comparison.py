@@ -61,6 +61,37 @@ def test_what_is_not_significantly_worse_than_the_best_is_marked():
     assert "°" in markdown.render(found) and r"\textsuperscript{$\circ$}" in latex.render(found, "atari-quick")
 
 
+def test_the_seeds_of_a_data_set_are_no_pairs_of_their_own_where_there_are_three_data_sets():
+    games = ("boxing", "pong", "seaquest")
+    worse = np.array([[0.01, 0.1, 0.2]]) + np.array([[0.001], [0], [-0.001], [0.0]])
+    assert ttest_rel(worse.ravel(), np.zeros(12)).pvalue < 0.01
+    assert ttest_rel(worse.mean(0), np.zeros(3)).pvalue > 0.1
+    found = tables(grid({"best": np.full((4, 3), 0.5), "other": 0.5 - worse}, games))["cross-r2-ridge"]
+    assert found.rows[-1].cells[1].signs == "°"
+    assert [row.cells[1].signs for row in found.rows[:-1]] == ["", "", ""]
+
+
+def test_where_nothing_could_be_tested_the_notes_say_so():
+    def told(seeds: int, datasets: tuple[str, ...]) -> str:
+        values = {name: np.linspace(0.5, 0.6, seeds)[:, None] + np.zeros(len(datasets)) for name in "ab"}
+        values["b"] = values["b"] - 0.1 * np.arange(1, len(datasets) + 1)
+        return tables(grid(values, datasets))["cross-r2-ridge"].notes[0]
+
+    games = ("boxing", "pong", "seaquest")
+    assert "No difference was tested: of none are there 3 pairs." in told(1, games[:2])
+    assert "°" not in told(1, games[:2])
+    assert "Tested: mean of 3; the others were not, for want of 3 pairs." in told(2, games)
+    assert "° not significantly" in told(3, games) and "want" not in told(3, games)
+
+
+def test_single_columns_that_could_not_be_tested_are_named():
+    runs = [record("gridworld", "a", seed, decoded(0.5, 0.6 + seed / 10)) for seed in range(3)]
+    runs += [record("gridworld", "b", seed, decoded(0.7, 0.8 + seed / 9)) for seed in range(3)]
+    runs = [replace(run, metrics=[r for r in run.metrics if run.seed < 2 or r["target"] == "s"]) for run in runs]
+    found = tables(runs, "synthetic-quick")["table1-gridworld"]
+    assert "Not tested, for want of 3 pairs: MSE p (1e-2)." in found.notes[0]
+
+
 def test_holm_counts_all_that_are_compared():
     # One p of .03 is significant by itself, not as the smallest of two.
     t = 5.6
@@ -108,22 +139,23 @@ def test_a_mean_that_lacks_data_sets_says_how_many_it_has():
 
 
 def test_the_distance_from_the_paper_stands_beside_its_value():
-    values = [decoded(0.02, value) for value in (0.05, 0.07)]
+    values = [decoded(0.02, value) for value in (0.05, 0.06, 0.07)]
     records = [record("bouncing_balls", "setcon", seed, rows) for seed, rows in enumerate(values)]
     found = tables(records, "synthetic-quick")["table1-bouncing_balls"]
-    expected = (6.0 - 5.541) / (1 + 0.811**2) ** 0.5
+    expected = (6.0 - 5.541) / (1 / 3 + 0.811**2) ** 0.5
     assert cell(found, "setcon", "MSE p (1e-2)").distance == pytest.approx(expected)
     head, *_ = [text.split("|") for text in markdown.render(found).splitlines() if text.startswith("|")]
     assert [text.strip() for text in head[2:5]] == ["MSE p (1e-2)", "paper", "diff."]
     assert "combined standard error." in found.notes[0]
-    assert " 5.541 {\\scriptsize$\\pm$ 0.811} & +0.4 &" in latex.render(found, "x")
-    (single,) = [t for t in build(records[:1], CONTEXT)["synthetic-quick"] if t.name == "table1-bouncing_balls"]
-    assert not any(column.distance for column in single.columns)
+    assert " 5.541 {\\scriptsize$\\pm$ 0.811} & +0.5 &" in latex.render(found, "x")
+    for few in (1, 2):  # whose standard error tells too little
+        (short,) = [t for t in build(records[:few], CONTEXT)["synthetic-quick"] if t.name == "table1-bouncing_balls"]
+        assert not any(column.distance for column in short.columns)
 
 
 def test_a_paper_without_errors_is_compared_in_ours_alone():
-    found = tables(grid({"scn": np.array([[0.6], [0.8]])}, ("pong",)))["table3-r2"]
-    assert cell(found, "pong", "scn").distance == pytest.approx((0.7 - 0.73) / 0.1)
+    found = tables(grid({"scn": np.array([[0.6], [0.7], [0.8]])}, ("pong",)))["table3-r2"]
+    assert cell(found, "pong", "scn").distance == pytest.approx((0.7 - 0.73) / (0.1 / 3**0.5))
     assert "ours alone as the paper's is not known" in found.notes[0]
 
 
@@ -336,12 +368,12 @@ def test_setcons_methods_are_put_in_order_against_its_table():
 
 
 def test_csv_has_groups_marks_and_distances(tmp_path):
-    write(everything(grid({"scn": np.array([[0.6], [0.8]])}, ("pong",)), CONTEXT), tmp_path)
+    write(everything(grid({"scn": np.array([[0.6], [0.7], [0.8]])}, ("pong",)), CONTEXT), tmp_path)
     with open(tmp_path / "atari-quick" / "table3-r2.csv", newline="") as file:
         (line,) = [each for each in csv.DictReader(file) if (each["row"], each["column"]) == ("pong", "scn")]
-    assert float(line["distance"]) == pytest.approx(-0.3)
+    assert float(line["distance"]) == pytest.approx(-0.3 * 3**0.5)
     assert (line["best"], line["collapsed"]) == ("0", "0")
-    assert "pong, n = 2: R²" in (tmp_path / "headline-quick" / "headline.csv").read_text()
+    assert "pong, n = 3: R²" in (tmp_path / "headline-quick" / "headline.csv").read_text()
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

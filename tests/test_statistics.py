@@ -5,12 +5,25 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
-from benchmark.report.statistics import Summary, holm, in_standard_errors, paired, summarise, welch
+from benchmark.report.statistics import Summary, differences, holm, in_standard_errors, paired, summarise, welch
 
 
 def test_three_values_by_hand():
     # Deviations -1, 0, 1: variance 2 / 2, standard error sqrt(1 / 3).
     assert astuple(summarise([1.0, 2.0, 3.0])) == (2.0, pytest.approx(3**-0.5), 3)
+
+
+def test_differences_are_of_means_over_shared_seeds_for_three_data_sets_and_of_each_pair_for_fewer():
+    one, other = {0: [1.0, 2.0, 3.0], 1: [2.0, 4.0, 6.0], 2: [9.0, 9.0, 9.0]}, {1: [0.0, 1.0, 2.0], 0: [0.0, 0.0, 0.0]}
+    assert differences(one, other) == [1.5, 2.5, 3.5]
+    first_two = ({seed: values[:2] for seed, values in each.items()} for each in (one, other))
+    assert differences(*first_two) == [1.0, 2.0, 2.0, 3.0]
+    assert differences(one, {7: [0.0, 0.0, 0.0]}) == []
+
+
+def test_the_standard_error_of_two_seeds_is_too_uncertain_for_a_distance():
+    assert in_standard_errors(Summary(0.7, 0.1, 2), 0.5, None) is None
+    assert in_standard_errors(Summary(0.7, 0.1, 3), 0.5, None) == pytest.approx(2)
 
 
 def test_one_value_has_no_spread_and_no_interval():

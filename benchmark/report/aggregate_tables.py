@@ -48,8 +48,8 @@ def tables(scores: Scores) -> list[Table]:
 def _aggregates(scores: Scores, known: Samples) -> Table:
     lead = (
         f"Over {len(scores.possible(METRIC))} data sets: mean, interquartile mean (of the middle half of all runs) and "
-        "average rank (1 is the best) of slot accuracy, standardised (R² of ridge regression on test). The mean's "
-        "interval is Student's t over seeds, the others' "
+        "average rank (1 is the best; of the means over seeds, floor and ceiling among them) of slot accuracy, "
+        "standardised (R² of ridge regression on test). The mean's interval is Student's t over seeds, the others' "
         f"{BOOTSTRAP}."
     )
     rows = []
@@ -101,7 +101,7 @@ BOOTSTRAP = "95 % of a bootstrap over seeds within each data set"
 def _notes(scores: Scores, known: Samples) -> tuple[str, ...]:
     """What to beware of."""
     least = min(map(len, known.values()))
-    few = f"Fewer than {FEW_SEEDS} seeds: these intervals cover less than they say."
+    few = f"Fewer than {FEW_SEEDS} seeds: the bootstrap's intervals cover less than they say."
     without = [entrant.title for entrant in scores.entrants() if entrant not in known]
     missing = f"Dash: no seed of it has every data set ({', '.join(without)})." if without else ""
     none = "One seed has no interval." if least == 1 else ""

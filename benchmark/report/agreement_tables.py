@@ -64,7 +64,8 @@ def scn(scores: Scores) -> Table | None:
         lines.append(_over_methods(scores, metric, over, theirs, metric))
     lead = (
         "Agreement with Racah & Chandar 2020 in the paper's forms, on test: of a method's R² over the games shown "
-        "(Table 3), and of the methods' means over them (with all of the paper's games those of Table 1 too)."
+        "(Table 3), and of the methods' means over them, the paper's being those of its values for these games (with "
+        "all of its games those of Table 1 too)."
     )
     return _table("agreement", lead, scores, lines)
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.records import Record
 from benchmark.report.collapse import footnote
 from benchmark.report.scores import Entrant, Scores
+from benchmark.report.statistics import FEWEST_PAIRS
 from benchmark.report.table import ALIKE, Cell
 from benchmark.suites import SUITES, Training, paper_share
 
 PLUMBING = "Plumbing test: the numbers mean nothing."
 
 NOT_WORSE = (
-    "not significantly worse than the best (paired t-tests over data sets and seeds, at least 3 pairs, Holm, p ≥ 0.05)."
+    "not significantly worse than the best (two-sided paired t-tests over data sets, or over seeds where there are "
+    "fewer than 3 data sets, corrected by Holm, p ≥ 0.05)."
 )
 
 
@@ -42,18 +44,20 @@ def listed(names: Iterable[str]) -> str:
 
 
 def notes(
-    scores: Scores, entrants: Sequence[Entrant], cells: Iterable[Cell], bold: str = "the highest"
+    scores: Scores, entrants: Sequence[Entrant], compared: Mapping[str, Sequence[Cell]], bold: str = "the highest"
 ) -> tuple[str, ...]:
-    """Below the table: bold, the marks that its cells have, dash, how many runs did not succeed and which collapsed."""
-    shown = [*cells]
+    """Below the table: bold, the marks that its cells have, dash, how many runs did not succeed and which collapsed.
+
+    `compared` has the cells of which one is the best, by the title of their column or row.
+    """
+    shown = [cell for cells in compared.values() for cell in cells]
     ceilings = any(entrant.role == "ceiling" for entrant in entrants)
     signs = []
     if any(cell.best for cell in shown):
         signs.append(f"Bold: {bold} as printed{', ceilings left out' if ceilings else ''}.")
     if ceilings:
         signs.append("A ceiling reads labels.")
-    if any(cell.alike for cell in shown):
-        signs.append(f"{ALIKE} {NOT_WORSE}")
+    signs += _tested({title: cells for title, cells in compared.items() if any(cell.best for cell in cells)})
     if any(cell.distance is not None for cell in shown):
         alone = "" if any(cell.paper_se is not None for cell in shown) else ", ours alone as the paper's is not known"
         signs.append(f"Diff.: ours less the paper's, in units of the combined standard error{alone}.")
@@ -68,6 +72,21 @@ def notes(
     return tuple(filter(None, (" ".join(signs), missing, footnote(scores, entrants))))
 
 
+def _tested(compared: Mapping[str, Sequence[Cell]]) -> list[str]:
+    """What the sign of a mean like the best says, and where differences were not tested."""
+    tested = [title for title, cells in compared.items() if any(cell.alike is not None for cell in cells)]
+    untested = [title for title in compared if title not in tested]
+    if not compared:
+        return []
+    if not tested:
+        return [f"No difference was tested: of none are there {FEWEST_PAIRS} pairs."]
+    few = f"for want of {FEWEST_PAIRS} pairs"
+    left = f"Not tested, {few}: {listed(untested)}." if untested else ""
+    if len(untested) > len(tested):
+        left = f"Tested: {listed(tested)}; the others were not, {few}."
+    return [f"{ALIKE} {NOT_WORSE}", *filter(None, [left])]
+
+
 def _seeds(seeds: tuple[int, ...], spread: bool) -> str:
     if len(seeds) == 1:
         return f"One seed ({seeds[0]}){', hence no ±' if spread else ''}."
@@ -80,7 +99,7 @@ def _training(scores: Scores) -> str:
     records = [record for record in scores.runs.values() if record.status == "ok" or record.metrics]
     settings = {"training": _distinct(_steps(record) for record in records)}
     settings |= {"data protocol": _distinct(_protocol(record) for record in records)}
-    settings |= {"code": _distinct(commit_of(record) for record in records)}
+    settings |= {"trained by code": _distinct(commit_of(record) for record in records)}
     told = [f"{name} {text}" for name, text in settings.items() if text]
     if any("tuned" in record.training for record in records):
         told.insert(0, "learning rates chosen by --tune")
@@ -96,7 +115,7 @@ def _steps(record: Record) -> str:
     if not {"steps", "frames_per_step"} <= set(fields):
         return ""
     training = Training(steps=fields["steps"], frames_per_step=fields["frames_per_step"])
-    told = f"{training.steps} steps of {training.frames_per_step} frames"
+    told = f"{training.steps} steps of up to {training.frames_per_step} frames"
     share = paper_share(record.suite, record.dataset, training) if record.suite in SUITES else None
     if share is None:
         return told

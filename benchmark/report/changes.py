@@ -10,7 +10,7 @@ from benchmark.records import Record
 from benchmark.report import markdown
 from benchmark.report.comparison import LEVEL
 from benchmark.report.scores import Context, Entrant, Scores
-from benchmark.report.statistics import Summary, holm, paired, summarise, welch
+from benchmark.report.statistics import Summary, differences, holm, paired, summarise, welch
 from benchmark.report.table import DASH
 
 What = tuple[str, str, str]
@@ -19,9 +19,9 @@ What = tuple[str, str, str]
 HEADS = ("suite, budget", "data set", "method", "metric", "A", "B", "B - A", "n", "p", "")
 
 NOTE = (
-    "Means ± standard error. n: pairs of the same seed (and data set), by a paired t-test, and then B - A is theirs; "
-    "or runs in A and in B where fewer than 3 are shared, by Welch's. p is corrected by Holm over all lines; a dash: "
-    "too few runs to tell."
+    "Means ± standard error. n: pairs of the same data set, or of the same seed where data sets are fewer than 3, by a "
+    "paired t-test, and then B - A is theirs; or runs in A and in B where fewer than 3 are shared, by Welch's. p is "
+    "two-sided, corrected by Holm over all lines; a dash: too few runs to tell."
 )
 
 
@@ -75,10 +75,9 @@ def _of_metric(old: Scores, new: Scores, entrant: Entrant, what: What, better: b
         before, after = (summarise([fmean(values) for values in found.values()]) for found in (one, other))
         if before is None or after is None:  # no seed has all of these data sets
             continue
-        shared = [seed for seed in one if seed in other]
-        differences = [b - a for seed in shared for a, b in zip(one[seed], other[seed], strict=True)]
-        p = paired(differences)
-        pairs, difference = (0, after.mean - before.mean) if p is None else (len(differences), fmean(differences))
+        paired_up = differences(other, one)
+        p = paired(paired_up)
+        pairs, difference = (0, after.mean - before.mean) if p is None else (len(paired_up), fmean(paired_up))
         name = over[0] if len(over) == 1 else f"mean of {len(over)}"
         p = welch(before, after) if p is None else p
         where = f"{new.suite}, {new.budget}"

@@ -10,7 +10,7 @@ from typing import Any
 from benchmark.report.captions import caption, notes
 from benchmark.report.collapse import collapsed
 from benchmark.report.scores import Entrant, Scores
-from benchmark.report.statistics import Summary, holm, paired
+from benchmark.report.statistics import Summary, differences, holm, paired
 from benchmark.report.table import Cell, Column, Row, Table, strongest
 
 Published = Mapping[str, float]
@@ -56,10 +56,8 @@ class Measure:
         return scaled(found, self.scale) if found else None
 
     def differences(self, scores: Scores, one: Entrant, other: Entrant) -> list[float]:
-        """Of one method from another, for every (data set, seed) of the seeds that both have on all data sets."""
-        ours, theirs = (scores.complete(entrant, self.over, *self.what) for entrant in (one, other))
-        both = [seed for seed in ours if seed in theirs]
-        return [a - b for seed in both for a, b in zip(ours[seed], theirs[seed], strict=True)]
+        """Of one method from another, as the function of that name has them."""
+        return differences(*(scores.complete(entrant, self.over, *self.what) for entrant in (one, other)))
 
     def covered(self, scores: Scores, entrant: Entrant) -> tuple[int, int] | None:
         """On how many of the data sets a method has a value; None where that tells nothing."""
@@ -89,7 +87,8 @@ def by_method(
         for entrant, row in zip(entrants, zip(*columns, strict=True), strict=True)
     )
     heads = tuple(measure.column for measure in measures)
-    below = notes(scores, entrants, [cell for row in rows for cell in row.cells], bold)
+    compared = {head.title: column for head, column in zip(heads, columns, strict=True)}
+    below = notes(scores, entrants, compared, bold)
     return beside_the_papers(Table(name, caption(lead, scores), "method", heads, rows, len(scores.seeds), below))
 
 
@@ -121,7 +120,7 @@ def cells(scores: Scores, entrants: Sequence[Entrant], measure: Measure) -> tupl
                 measure.paper.get(entrant.method) if as_published else None,
                 best[i],
                 measure.paper_se.get(entrant.method) if as_published else None,
-                alike=i in alike and not best[i],
+                alike=alike.get(i),
                 collapsed=collapsed(scores, entrant, measure.over),
                 covered=None if value else measure.covered(scores, entrant),
                 like_the_paper=measure.like_the_paper,
@@ -137,16 +136,16 @@ def _not_worse(
     measure: Measure,
     values: Sequence[Summary | None],
     compared: Iterable[bool],
-) -> set[int]:
-    """Which are not significantly worse than the best: paired t-tests over (data set, seed), corrected by Holm.
+) -> dict[int, bool]:
+    """Which are not significantly worse than the best, of those that can be tested: by paired t-tests and Holm.
 
     Nor is one that is better than it on the seeds that both have.
     """
     means = {i: value.mean for i, (value, may) in enumerate(zip(values, compared, strict=True)) if value and may}
     if len(means) < 2:
-        return set()
+        return {}
     top = measure.best(means, key=means.__getitem__)
-    differences = {i: measure.differences(scores, entrants[i], entrants[top]) for i in means if i != top}
-    known = {i: p for i, found in differences.items() if (p := paired(found)) is not None}
-    better = {i for i in known if measure.best(mean := fmean(differences[i]), 0.0) == mean}
-    return better | {i for i, p in zip(known, holm([*known.values()]), strict=True) if p >= LEVEL}
+    pairs = {i: measure.differences(scores, entrants[i], entrants[top]) for i in means if i != top}
+    known = {i: p for i, found in pairs.items() if (p := paired(found)) is not None}
+    better = {i for i in known if measure.best(mean := fmean(pairs[i]), 0.0) == mean}
+    return {i: i in better or p >= LEVEL for i, p in zip(known, holm([*known.values()]), strict=True)}

@@ -42,11 +42,11 @@ def ranking(scores: Scores) -> Table:
     spread = Column("variance", 3)
     measures.append(Measure("embedding_variance", spread, (dataset,), compared=False, target="s", probe="ranking"))
     lead = (
-        f"Table 1 on {dataset}: how often the true state's embedding is nearest to its own prediction (H@1), and the "
-        f"mean inverse rank of that (MRR), {listed(map(str, STEPS))} steps ahead, among {_candidates(scores)} test "
-        "scenes in distinct states; ties share a rank. The paper: mean over 4 runs, ties broken towards the truth. "
-        "Still: H@1 of the same encoder if it is predicted that nothing changes. Variance: of the embeddings, mean "
-        "over their elements; near 0 they have collapsed."
+        f"Table 1 on {dataset}: how often, of all predictions, a true state's own is the nearest to it (H@1), and "
+        f"the mean inverse rank of its own (MRR), {listed(map(str, STEPS))} steps ahead, among {_candidates(scores)} "
+        "test scenes in distinct states; ties share a rank. The paper: mean over 4 runs, ties broken towards the "
+        "truth. Still: H@1 of the same encoder if it is predicted that nothing changes. Variance: of the embeddings, "
+        "mean over their elements; near 0 they have collapsed."
     )
     return by_method(f"ranking-{dataset}", lead, scores, tuple(paper), measures)
 

@@ -52,7 +52,7 @@ ABOUT = {
     "weights, standardised too, averaged over the suite's games; any other data set has columns of its own.",
     "synthetic": "Synthetic videos: mean squared error (GridWorld's and the balls' frames are on [-1, 1]) and FG-ARI "
     "of a decoder trained on frozen slots, from the slots of a frame (s) and from those predicted one step ahead (p1).",
-    "worlds": "Worlds: how often a prediction is the nearest to the true state of all.",
+    "worlds": "Worlds: how often, of all predictions, a true state's own is the nearest to it.",
 }
 """What the columns of a suite are."""
 
@@ -76,7 +76,7 @@ def _headline(sets: Sequence[Scores]) -> Table:
     text = " ".join(dict.fromkeys([*[PLUMBING] * (PLUMBING in told), LEAD, *about, *told]))
     heads = tuple(column for column, _ in columns)
     best = "the lowest MSE, else the highest" if any("MSE" in head.title for head in heads) else "the highest"
-    below = notes(everyone, entrants, [cell for row in rows for cell in row.cells], best)
+    below = notes(everyone, entrants, {head.full_title: found for head, found in columns}, best)
     return Table("headline", text, "method", heads, rows, max(len(s.seeds) for s in sets), below)
 
 

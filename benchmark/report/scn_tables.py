@@ -114,7 +114,7 @@ def _by_dataset(
     rows = [Row(d, row((d,), paper.get(d, {})), mark=marks[d]) for d in scores.datasets]
     mean = Row(f"mean of {len(rows)}", row(scores.datasets, paper.get("", {})), summary=True)
     below = tuple(f"{sign} {text}" for sign, (_, text) in MARKS.items() if any(sign in mark for mark in marks.values()))
-    below = (*notes(scores, entrants, [cell for each in (*rows, mean) for cell in each.cells]), *below)
+    below = (*notes(scores, entrants, {each.title: each.cells for each in (*rows, mean)}), *below)
     return beside_the_papers(
         Table(name, caption(lead, scores), "data set", columns, (*rows, mean), len(scores.seeds), below)
     )

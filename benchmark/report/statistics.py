@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+FEWEST_PAIRS = 3
+"""Of fewer, and of fewer seeds where a paper's value stands beside their mean, nothing is told."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,24 @@ def summarise(values: Sequence[float]) -> Summary | None:
 def in_standard_errors(ours: Summary, paper: float, paper_se: float | None) -> float | None:
     """Ours less the paper's, over the root of the sum of both squared standard errors, or ours where it gives none.
 
-    None where that is 0 or ours is of one seed.
+    None where that is 0, and for fewer than 3 seeds of ours, whose standard error is hardly known.
     """
-    if ours.se is None:
+    if ours.se is None or ours.n < FEWEST_PAIRS:
         return None
     combined = math.hypot(ours.se, paper_se or 0.0)
     return (ours.mean - paper) / combined if combined > 0 else None
+
+
+def differences(one: Mapping[int, Sequence[float]], other: Mapping[int, Sequence[float]]) -> list[float]:
+    """`one` less `other`, each the values of a seed on the same data sets, by seed; of the seeds that both have.
+
+    One for each data set, of its mean over these seeds, since what a data set makes of a method is in all of its seeds;
+    one for each data set and seed where there are fewer than 3 data sets.
+    """
+    by_seed = [[a - b for a, b in zip(one[seed], other[seed], strict=True)] for seed in one if seed in other]
+    if by_seed and len(by_seed[0]) >= FEWEST_PAIRS:
+        return [math.fsum(of_one) / len(of_one) for of_one in zip(*by_seed, strict=True)]
+    return [difference for of_seed in by_seed for difference in of_seed]
 
 
 def paired(differences: Sequence[float]) -> float | None:
@@ -55,7 +70,7 @@ def paired(differences: Sequence[float]) -> float | None:
 
     Differences that are all the same leave no doubt: p is 0, or 1 where all are 0.
     """
-    if len(differences) < 3:
+    if len(differences) < FEWEST_PAIRS:
         return None
     found = summarise(differences)
     assert found is not None and found.se is not None

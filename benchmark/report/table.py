@@ -22,17 +22,17 @@ COLLAPSED = "§"
 class Cell:
     """Our value and the paper's; None where there is none. `best`: no other that may be called best beats it.
 
-    `paper_se` is the standard error that the paper prints, if it does. `alike`: not significantly worse than the best.
-    `bounds` are the ends of an interval to be printed instead of the standard error. `covered`: how many of how many
-    have a value, of the data sets whose mean is missing or of what else a table is about. `like_the_paper`: both are of
-    the same data sets. `runs` are the paths of the records behind it.
+    `paper_se` is the standard error that the paper prints, if it does. `alike`: not significantly worse than the best,
+    None where that was not tested. `bounds` are the ends of an interval to be printed instead of the standard error.
+    `covered`: how many of how many have a value, of the data sets whose mean is missing or of what else a table is
+    about. `like_the_paper`: both are of the same data sets. `runs` are the paths of the records behind it.
     """
 
     ours: Summary | None = None
     paper: float | None = None
     best: bool = False
     paper_se: float | None = None
-    alike: bool = False
+    alike: bool | None = None
     collapsed: bool = False
     bounds: tuple[float, float] | None = None
     covered: tuple[int, int] | None = None
@@ -54,7 +54,7 @@ class Cell:
     @property
     def signs(self) -> str:
         """What stands beside the mean."""
-        return ALIKE * self.alike + COLLAPSED * self.collapsed
+        return ALIKE * bool(self.alike and not self.best) + COLLAPSED * self.collapsed
 
     def spread(self, decimals: int) -> str:
         """What follows the mean, after a space: the bounds if there are any, else the standard error."""
@@ -163,7 +163,7 @@ def csv(table: Table) -> str:
         for column, cell in zip(table.columns, row.cells, strict=True):
             ours = [cell.ours.mean, cell.ours.se, cell.ours.n] if cell.ours else [None, None, 0]
             interval = cell.bounds or (cell.ours.interval() if cell.ours else None) or (None, None)
-            marks = [int(cell.best), int(cell.alike), int(cell.collapsed)]
+            marks = [int(cell.best), None if cell.alike is None else int(cell.alike), int(cell.collapsed)]
             paper = [cell.distance, cell.paper, cell.paper_se]
             lines.writerow([row.title, column.full_title, *ours, *interval, *marks, *paper])
     return text.getvalue()
