@@ -1,9 +1,8 @@
-"""One run from data to record, and many of them in turn. The only place that catches an exception of a run."""
+"""One run from data to record, and many of them in turn. What a run raises is caught here, and in asking a probe."""
 
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import jax
 from flax import nnx
 
 from benchmark import checked, parameters, plan, records, stopping
-from benchmark.answers import Answer
+from benchmark.asking import ask
 from benchmark.checkpoints import Checkpoints
 from benchmark.claims import Claim, Claims
 from benchmark.clock import Clock
@@ -21,15 +20,13 @@ from benchmark.contracts import Dataset
 from benchmark.devices import mesh
 from benchmark.errors import RAISED, LostError, UserError
 from benchmark.freeze import reader
-from benchmark.machine import commit
 from benchmark.plan import Item, Run
 from benchmark.program import Loaded, Program, make_program, on_device, run_keys
 from benchmark.progress import Progress
 from benchmark.records import Record
-from benchmark.registry import code, configuration
 from benchmark.seeds_together import Siblings, alike
-from benchmark.types import Frozen, Key
-from benchmark.unfinished import blank, failed, given_up, probes_failed, standing_before, standing_record
+from benchmark.types import Key
+from benchmark.unfinished import blank, failed, given_up, standing_before, standing_record
 
 POLL = 1.0
 """Seconds between two looks at the runs of others."""
@@ -236,7 +233,7 @@ class Runner:
                 for split in (splits.probe, splits.val, splits.test)
             )
         with clock.time("probe"):
-            record = self._probe(item, record, (train, val, test), probe_key)
+            record = ask(item, record, (train, val, test), probe_key, self.out, self.progress.stage, self._confirm)
         yield replace(record, timing=clock.seconds | {"total": sum(clock.seconds.values())})
 
     def _train(
@@ -280,46 +277,6 @@ class Runner:
 
     def _checkpoints(self, run: Run) -> Checkpoints:
         return Checkpoints(run.checkpoints(self.cache), note=self.progress.note)
-
-    def _probe(self, item: Item, record: Record, frozen: tuple[Frozen, Frozen, Frozen], key: Key) -> Record:
-        """The record with the answers of the probes that the item asks, as a failed one where some of them raise.
-
-        Answers and failures of other probes stay in it, and what a probe that raises has answered before; but such a
-        probe is no longer among those that were asked, nor are the others where their arrays are lost.
-        """
-        run, names = item.run, item.probes_to_ask
-        rows: dict[str, list[dict[str, Any]]] = {}
-        for row in record.metrics:
-            rows.setdefault(row["probe"], []).append(row)
-        notes, whole = dict(record.notes), parameters.arrays_intact(self.out, record)
-        told = notes.pop("failed_probes", {})  # names only, in records of before
-        told = told if isinstance(told, dict) else dict.fromkeys(told, "it raised")
-        failed_before = {name: why for name, why in told.items() if name not in names}
-        asked = dict(record.probes) if whole else {}
-        place = self.out / record.arrays
-        arrays = parameters.load_named(place) if whole and notes.get("arrays_sha256") else {}
-        errors: dict[str, BaseException] = {}
-        for name in names:
-            self.progress.stage(f"probing, {name}")
-            probe = run.probes[name]
-            try:
-                answer = Answer.of(name, probe(*frozen, jax.random.fold_in(key, zlib.crc32(name.encode()))))
-            except RAISED as error:
-                errors[name] = error
-                asked.pop(name, None)
-                continue
-            origin = {"commit": commit(), "code": code(type(probe))}
-            asked[name] = {"digest": run.probe_digests[name], "configuration": configuration(probe), **origin}
-            rows[name], notes[name] = answer.rows, answer.notes
-            arrays = {part: array for part, array in arrays.items() if part.partition(".")[0] != name} | answer.arrays
-        number = {name: number for number, name in enumerate(run.probe_digests)}
-        order = sorted(rows, key=lambda name: number.get(name, -1))  # which does not tell when a probe was asked
-        self._confirm()
-        notes["arrays_sha256"] = parameters.save_named(place, arrays) if arrays else None
-        answered = replace(record, probes=asked, metrics=[row for name in order for row in rows[name]], notes=notes)
-        if errors or failed_before:
-            return probes_failed(answered, errors, failed_before)
-        return replace(answered, traceback=None)
 
     def _confirm(self) -> None:
         """Before anything of the run is written. Raises LostError if the run is another's by now."""

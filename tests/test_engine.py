@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from benchmark import parameters, plan, records
+from benchmark import parameters, plan, records, runner
 from benchmark.claims import Claim
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.contracts import Method
@@ -39,11 +39,11 @@ def run():
 def test_probes_get_the_probe_val_and_test_split_in_that_order(tmp_path, run, monkeypatch):
     given = []
 
-    def look(self, item, record, frozen, key):
+    def look(item, record, frozen, *others):
         given.extend(frozen)
         return record
 
-    monkeypatch.setattr(Runner, "_probe", look)
+    monkeypatch.setattr(runner, "ask", look)
     (record,) = Runner(tmp_path, tmp_path, PlainProgress({}).lane()).execute([plan.Item(run, "new")])
     assert record.status == "ok"
     splits = run.dataset.load(tmp_path, print)
@@ -295,15 +295,15 @@ def test_everything_that_is_frozen_is_read_only_and_what_it_was_made_of_is_not(r
         array[:] = 1
 
 
-@pytest.mark.parametrize("until", ["train", "probe"])
+@pytest.mark.parametrize("until", ["train", "ask"])
 def test_a_run_that_another_process_has_taken_over_writes_nothing_any_more(tmp_path, run, monkeypatch, until):
     """Its claim is found lost when the training, or the probing, is over."""
     stages = []
     monkeypatch.setattr(Claim, "confirm", lambda self: until not in stages)
-    for stage in ("_train", "_probe"):
-        monkeypatch.setattr(Runner, stage, _told(getattr(Runner, stage), stages))
-    runner = Runner(tmp_path / "out", tmp_path / "cache", PlainProgress({}).lane(), keep_params=True)
-    assert runner._settle(plan.Item(run, "new")) is None
+    for owner, stage in ((Runner, "_train"), (runner, "ask")):
+        monkeypatch.setattr(owner, stage, _told(getattr(owner, stage), stages))
+    ours = Runner(tmp_path / "out", tmp_path / "cache", PlainProgress({}).lane(), keep_params=True)
+    assert ours._settle(plan.Item(run, "new")) is None
     kept = set() if until == "train" else {run.parameters(tmp_path / "cache"), run.parameters_beside(tmp_path / "out")}
     assert {path for path in tmp_path.rglob("seed-*") if path.suffix in (".json", ".npz")} == kept
 
@@ -311,9 +311,9 @@ def test_a_run_that_another_process_has_taken_over_writes_nothing_any_more(tmp_p
 def _told(stage, stages):
     """The same, and that it has begun."""
 
-    def told(self, *arguments):
+    def told(*arguments):
         stages.append(stage.__name__.lstrip("_"))
-        return stage(self, *arguments)
+        return stage(*arguments)
 
     return told
 
