@@ -30,9 +30,10 @@ REMEMBERED = 2_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of each run that is to be done and of collecting frames; `measured` runs rest on finished ones.
+    """Seconds of each run that is to be done, the first on a data set with those of collecting its frames.
 
-    `lanes` runs are done at once, each on `threads` cores.
+    `collecting` are those of all data sets, on all cores. `measured` runs rest on finished ones. `lanes` runs are done
+    at once, each on `threads` cores.
     """
 
     runs: dict[Path, float]
@@ -46,7 +47,7 @@ class Estimate:
         """Seconds of the whole plan."""
         at_once = max(1, min(self.lanes, len(self.runs)))
         longest = max(self.runs.values(), default=0.0)
-        return max(longest, sum(self.runs.values()) / at_once) + self.collecting
+        return max(longest, sum(self.runs.values()) / at_once)
 
 
 class Timings:
@@ -130,7 +131,9 @@ def estimate(items: Iterable[Item], cache: Path, lanes: int = 1) -> Estimate:
             seconds, known = OVERHEAD / 2 + _learning(item.run, item.probes_to_ask), False
         times[item.run.path] = seconds
         measured += known
-    sources = {item.run.dataset_name: item.run.dataset for item in to_do}
+    firsts = {item.run.dataset_name: item.run for item in reversed(to_do)}
     with answering("a data set that was asked what is missing"):
-        steps = sum(dataset.missing(cache)[1] for dataset in sources.values())
-    return Estimate(times, steps / (COLLECT_RATE * threads()), measured, cores, lanes)
+        steps = {run.path: run.dataset.missing(cache)[1] for run in firsts.values()}
+    for path, missing in steps.items():
+        times[path] += missing / (COLLECT_RATE * cores)
+    return Estimate(times, sum(steps.values()) / (COLLECT_RATE * threads()), measured, cores, lanes)

@@ -40,24 +40,26 @@ class Progress(Protocol):
 class Remaining:
     """Time left of the grid: the estimates of the runs that remain, corrected by how the finished ones went.
 
-    `lanes` runs are done at once.
+    `lanes` runs are done at once. The estimates count as one more run that went as estimated, of mean length: a short
+    run that took longer by far tells little of long ones.
     """
 
     def __init__(self, estimates: Mapping[Path, float], lanes: int = 1) -> None:
         self.left, self.total, self.done = dict(estimates), len(estimates), 0
         self._at_once = max(1, min(lanes, self.total))
-        self._estimated, self._began = 0.0, time.monotonic()
+        self._estimated = sum(estimates.values()) / max(1, self.total)
+        self._spent, self._last = self._estimated / self._at_once, time.monotonic()
 
     def finish(self, path: Path) -> None:
-        """One run is over."""
+        """One run is over: `_estimated` seconds have taken `_spent` by now."""
         if path in self.left:
             self._estimated += self.left.pop(path)
+            self._spent, self._last = self._spent + time.monotonic() - self._last, time.monotonic()
             self.done += 1
 
     def seconds(self) -> float:
         """Seconds until the grid is done."""
-        spent = time.monotonic() - self._began
-        pace = spent / self._estimated if self._estimated else 1.0 / self._at_once
+        pace = self._spent / self._estimated if self._estimated else 0.0
         return pace * sum(self.left.values())
 
 

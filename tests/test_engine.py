@@ -15,7 +15,7 @@ from benchmark.claims import Claim
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.contracts import Method
 from benchmark.errors import UserError
-from benchmark.estimate import OVERHEAD, SECONDS_PER_PIXEL_LEARNED, Estimate, Timings, estimate
+from benchmark.estimate import COLLECT_RATE, OVERHEAD, SECONDS_PER_PIXEL_LEARNED, Estimate, Timings, estimate
 from benchmark.freeze import Encoder, reader
 from benchmark.machine import threads
 from benchmark.program import make_program, on_device, run_keys
@@ -421,6 +421,37 @@ def test_time_left_shrinks_as_runs_finish(run):
     assert remaining.seconds() < before and remaining.done == 1
 
 
+def test_a_short_run_that_took_long_tells_little_of_the_time_that_long_ones_take(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("benchmark.progress.time.monotonic", lambda: now[0])
+    remaining = Remaining({Path("short"): 10.0, Path("a"): 190.0, Path("b"): 100.0})
+    assert remaining.seconds() == 300
+    now[0] += 210  # for the 10 seconds; the mean run's 100 have gone in 100
+    remaining.finish(Path("short"))
+    assert remaining.seconds() == pytest.approx(290 * (210 + 100) / (10 + 100))
+    now[0] += 50  # nothing is known of the run under way
+    assert remaining.seconds() == pytest.approx(290 * (210 + 100) / (10 + 100))
+    shared = Remaining({Path("a"): 100.0, Path("b"): 100.0}, lanes=2)
+    now[0] += 100
+    shared.finish(Path("a"))
+    assert shared.seconds() == pytest.approx(100 * (100 + 50) / (100 + 100))
+
+
+def test_collecting_frames_counts_with_the_first_run_on_a_data_set(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmark.estimate.threads", lambda: 4)
+    grid = plan.runs(Configuration("atari", "quick"), ["random-cnn", "scn"], ["pong", "tennis"], 1)
+    items, wanted = [plan.Item(run, "new") for run in grid], {"pong": 4_000, "tennis": 8_000}
+    kind = type(grid[0].dataset)
+    monkeypatch.setattr(kind, "missing", lambda self, cache: (0, 0))
+    there = estimate(items, tmp_path, lanes=2)
+    monkeypatch.setattr(kind, "missing", lambda self, cache: (0, wanted[self.spec().name]))
+    found = estimate(items, tmp_path, lanes=2)
+    assert found.collecting == pytest.approx(12_000 / COLLECT_RATE / 4)
+    more = [found.runs[run.path] - there.runs[run.path] for run in grid]
+    assert more == pytest.approx([4_000 / COLLECT_RATE / 2, 0, 8_000 / COLLECT_RATE / 2, 0])
+    assert found.total - there.total == pytest.approx(found.collecting)
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(4.4, "4 s"), (119, "119 s"), (600, "10 min"), (9000, "2.5 h"), (400_000, "4.6 days")]
 )
@@ -495,7 +526,7 @@ def test_a_class_that_is_no_method_or_no_frozen_dataclass_is_refused(registry):
 
 def test_an_estimate_is_no_shorter_than_its_longest_run_and_shared_among_no_more_than_the_runs():
     runs = {Path("a"): 60.0, Path("b"): 60.0, Path("c"): 300.0}
-    assert Estimate(runs, 10.0, 0, 1, lanes=2).total == 310
+    assert Estimate(runs, 10.0, 0, 1, lanes=2).total == 300
     assert Estimate({Path("a"): 60.0}, 0.0, 0, 1, lanes=8).total == 60
     assert Estimate(dict.fromkeys(map(Path, "abcd"), 60.0), 0.0, 0, 1, lanes=2).total == 120
     assert Remaining({Path("a"): 60.0}, lanes=8).seconds() == 60
