@@ -9,6 +9,9 @@ from benchmark.machine import tune_allocator
 
 if __name__ == "__main__":
     tune_allocator()
-    from benchmark.command import main
-
+    try:
+        from benchmark.command import main
+    except KeyboardInterrupt:
+        print("\nStopped before anything began.", file=sys.stderr)
+        sys.exit(130)
     sys.exit(main())

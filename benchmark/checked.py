@@ -72,7 +72,7 @@ def are_splits(dataset: Dataset, given: Any) -> Splits:
 
 
 def build(method: Method, spec: DatasetSpec, rngs: nnx.Rngs) -> nnx.Module:
-    """`method.build`. Raises ValueError unless it gives a module."""
+    """`method.build`. Raises UserError unless it gives a module."""
     given = method.build(spec, rngs)
     if not isinstance(given, nnx.Module):
         _refuse(method, "build", told(given), "an nnx.Module")
@@ -80,14 +80,16 @@ def build(method: Method, spec: DatasetSpec, rngs: nnx.Rngs) -> nnx.Module:
 
 
 def loss(method: Method, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Any]]:
-    """`method.loss`. Raises ValueError unless it gives a scalar and a dict of scalars."""
+    """`method.loss`. Raises UserError unless it gives a scalar and a dict of scalars."""
     given = method.loss(model, batch, key)
     expected = "the scalar to minimise and a dict of its named parts, which may be empty"
     if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping)):
         _refuse(method, "loss", told(given), expected)
     scalar, logs = given
-    if not _is_number(scalar) or not jnp.issubdtype(jnp.result_type(scalar), jnp.floating):
+    if not _is_number(scalar):
         _refuse(method, "loss", f"{told(scalar)} to minimise", expected)
+    if not jnp.issubdtype(dtype := jnp.result_type(scalar), jnp.floating):
+        _refuse(method, "loss", f"a number of {dtype} to minimise", "float32")
     for name, value in logs.items():
         if not _is_number(value):
             _refuse(method, "loss", f"{told(value)} as its part {name!r}", expected)
@@ -95,7 +97,7 @@ def loss(method: Method, model: Any, batch: Batch, key: Key) -> tuple[Float[Arra
 
 
 def encode(method: Method, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:
-    """`method.encode`. Raises ValueError unless it gives Slots of [b t k d], floats, with masks of [b t k n] if any."""
+    """`method.encode`. Raises UserError unless it gives Slots of [b t k d], floats, with masks of [b t k n] if any."""
     given = method.encode(model, frames)
     b, t = frames.shape[:2]
     if not isinstance(given, Slots):
@@ -114,7 +116,7 @@ def encode(method: Method, model: Any, frames: Float[Array, "b t h w c"]) -> Slo
 def predict(
     method: Method, model: Any, slots: Float[Array, "b t k d"], actions: Int[Array, "b t"] | None, steps: int
 ) -> Float[Array, "b t j k d"]:
-    """`method.predict`. Raises ValueError unless it gives [b t j k d] with j = steps."""
+    """`method.predict`. Raises UserError unless it gives [b t j k d] with j = steps."""
     given = method.predict(model, slots, actions, steps)
     b, t, k, d = slots.shape
     if jnp.shape(given) != (b, t, steps, k, d):
@@ -124,7 +126,7 @@ def predict(
 
 
 def _refuse(method: Method, part: str, given: str, expected: str) -> NoReturn:
-    raise ValueError(f"{source(type(method))}: {part} gave {given}; expected {expected}")
+    raise UserError(f"{source(type(method), part)}: {part} gave {given}; expected {expected}")
 
 
 def _is_number(given: Any) -> bool:

@@ -106,8 +106,8 @@ def _convert(value: str, hint: Any) -> Any:
         return value
     if hint is str:
         return value
-    if hint is int and 0 <= int(value) <= LARGEST:
-        return int(value)
+    if hint is int and float(value).is_integer() and 0 <= float(value) <= LARGEST:  # 1e3 too
+        return int(float(value))
     if hint is float and isfinite(float(value)) and float(value) >= 0:  # no field of a benchmark is below zero
         return float(value)
     if get_origin(hint) is tuple:

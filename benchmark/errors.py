@@ -60,15 +60,18 @@ def answering(what: str) -> Iterator[None]:
 
 
 def raised(error: BaseException) -> str:
-    """What a plug-in raised, and where, in one line."""
+    """What a plug-in raised, and where, in one line; a user's mistake says where itself."""
+    if isinstance(error, UserError):
+        return str(error)
     return f"it raises {type(error).__name__}: {_text(error)} ({place(error)})"
 
 
 def _text(error: BaseException) -> str:
-    """The first line of what it says, or what it does."""
+    """The first line of what it says, all of it where that announces what follows, or what it does."""
     if isinstance(error, SystemExit) and error.code is None:
         return "exit()"
-    return str(error).strip().partition("\n")[0]
+    first, _, rest = str(error).strip().partition("\n")
+    return " ".join([first, *rest.split()]) if first.endswith(":") else first
 
 
 def place(error: BaseException) -> str:
@@ -82,7 +85,7 @@ def place(error: BaseException) -> str:
 def _plugins_frames(error: BaseException) -> list[traceback.FrameSummary]:
     """Where the error went through code of a plug-in, the innermost place last."""
     frames = traceback.extract_tb(error.__traceback__)
-    return [frame for frame in frames if not frame.filename.startswith(("<frozen", *_NOT_A_PLUGINS))]
+    return [frame for frame in frames if not frame.filename.startswith(("<frozen", "<string>", *_NOT_A_PLUGINS))]
 
 
 _NOT_A_PLUGINS = (

@@ -145,11 +145,14 @@ def _without_type(cls: type) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not (name.startswith("_") or name.isupper())}
 
 
-def source(cls: type) -> str:
-    """The file that a class comes from, or its module where there is no file."""
+def source(cls: type, part: str = "") -> str:
+    """The file that a class comes from, and the line of its method `part`; its module where there is no file."""
     try:
+        if part:
+            function = inspect.unwrap(getattr(cls, part))
+            return f"{inspect.getsourcefile(function)}, line {inspect.getsourcelines(function)[1]}"
         return inspect.getsourcefile(cls) or cls.__module__
-    except (TypeError, OSError):
+    except (TypeError, OSError, AttributeError):
         return cls.__module__
 
 

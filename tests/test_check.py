@@ -1,5 +1,6 @@
 """Every check of `python -m benchmark.check` finds what it is there to find."""
 
+import inspect
 import re
 from copy import copy
 from dataclasses import dataclass, fields, replace
@@ -166,6 +167,22 @@ class Vector(Sound):
         return jnp.stack([loss, loss]), logs
 
 
+class Counting(Sound):
+    def loss(self, model, batch, key):
+        return jnp.sum(batch.frames > 0), {}
+
+
+class Mute(Sound):
+    def decode(self, model, slots):
+        return None
+
+
+class DrawnLoss(Sound):
+    def loss(self, model, batch, key):
+        loss, logs = super().loss(model, batch, key)
+        return loss * np.random.normal(), logs
+
+
 class Peeking(Sound):
     def loss(self, model, batch, key):
         loss, logs = super().loss(model, batch, key)
@@ -217,17 +234,19 @@ class Setting(Sound):
         (Neighbours, "encode sees each clip by itself", "depend on the other clips"),
         (Blind, "encode depends on the frame", "frame 0 does not change its slots"),
         (ThreeSlots, "encode gives finite slots in the declared number", "gave 3 slots a frame; expected 2"),
-        (Flat, "encode is deterministic", "test_check.py: encode gave slots of shape (6, 6); expected [b t k d]"),
+        (Flat, "encode is deterministic", "encode gave slots of shape (6, 6); expected [b t k d]"),
         (Bare, "encode is deterministic", "encode gave an array of shape (2, 3, 2, 3); expected benchmark.types.Slots"),
-        (Whole, "encode is deterministic", "test_check.py: encode gave slots of int32; expected float32"),
-        (Unbuilt, "encode is deterministic", "test_check.py: build gave a NoneType; expected an nnx.Module"),
+        (Whole, "encode is deterministic", "encode gave slots of int32; expected float32"),
+        (Unbuilt, "encode is deterministic", "build gave a NoneType; expected an nnx.Module"),
         (LooseMasks, "masks sum to 1 over slots", "sum to 2 up to 2 over slots; expected 1"),
         (Stopped, "gradients reach the encoder", "no gradient reaches gain"),
         (Detached, "gradients reach the encoder", "no parameter that changes the slots gets a gradient"),
         (Detached, "training lowers the loss on a fixed batch", "expected less"),
         (Endless, "the loss is a finite scalar with named parts", "the loss is inf; expected finite"),
-        (NoLogs, "the loss is a finite scalar with named parts", "test_check.py: loss gave an array of shape ()"),
+        (NoLogs, "the loss is a finite scalar with named parts", "loss gave an array of shape ()"),
         (Vector, "the loss is a finite scalar with named parts", "loss gave an array of shape (2,) to minimise"),
+        (Counting, "the loss is a finite scalar with named parts", "loss gave a number of int32 to minimise; expected"),
+        (Mute, "nothing decodes unasked", "it has a `decode` that nothing asks; expected `decodes = True`"),
         (Peeking, "the loss reads no labels", "`reads_labels = True`"),
         (DrawnModel, "seeds reproduce and differ", "expected all randomness to come from `rngs`"),
         (OneSeed, "seeds reproduce and differ", "two seeds give equal parameters"),
@@ -244,6 +263,38 @@ def test_a_broken_rule_is_found(method, claim, message):
     assert message in (outcome.wrong or "nothing")
 
 
+def test_what_a_part_gives_wrongly_is_told_with_the_line_of_that_part():
+    (outcome,) = ask([method_checks.encode_is_deterministic], Trial(Flat(), DATA))
+    assert f"{inspect.getsourcefile(Flat)}, line {Flat.encode.__code__.co_firstlineno}: encode gave" in outcome.wrong
+
+
+def test_random_numbers_of_numpy_in_the_loss_are_not_told_to_be_labels():
+    asked = (method_checks.the_loss_reads_no_labels, method_checks.seeds_reproduce_and_differ)
+    labels, seeds = ask(asked, Trial(DrawnLoss(), DATA))
+    assert labels.wrong is None and "expected all randomness to come from `key`" in seeds.wrong
+
+
+def test_an_error_that_announces_remedies_is_told_with_them_and_code_of_a_string_is_no_place():
+    class Layers(nnx.Module):
+        def __init__(self, rngs):
+            self.layers = [nnx.Linear(2, 2, rngs=rngs)]
+
+    class Listed(Sound):
+        def build(self, spec, rngs):
+            return Layers(rngs)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Assigning(Sound):
+        def loss(self, model, batch, key):
+            self.last = 0
+            return super().loss(model, batch, key)
+
+    first = method_checks.the_loss_is_a_finite_scalar_with_named_parts
+    (listed,), (assigning,) = (ask([first], Trial(kind(), DATA)) for kind in (Listed, Assigning))
+    assert "nnx.List" in listed.wrong and "test_check.py, line " in listed.wrong
+    assert "FrozenInstanceError" in assigning.wrong and "test_check.py, line " in assigning.wrong
+
+
 def test_an_exception_in_a_method_is_told_with_its_line():
     class Raising(Sound):
         def loss(self, model, batch, key):
@@ -258,7 +309,9 @@ def test_a_method_that_keeps_the_shapes_is_let_through():
     frames = jnp.zeros((5, 4, 4, 4, 3))
     model = Model(nnx.Rngs(0))
     assert checked.encode(Sound(), model, frames).slots.shape == (5, 4, 2, 3)
-    with pytest.raises(ValueError, match=r"test_check\.py: encode gave .*expected \[b t k d\] with b = 5, t = 4"):
+    with pytest.raises(
+        ValueError, match=r"test_check\.py, line \d+: encode gave .*expected \[b t k d\] with b = 5, t = 4"
+    ):
         checked.encode(Flat(), model, frames)
     with pytest.raises(ValueError, match="'part'"):
         parts = jnp.zeros(3)
@@ -462,6 +515,16 @@ def test_a_data_set_without_coordinates_can_be_checked_and_resembled():
         (replace(DATA, test=DATA.train), "test is kept apart", "clip 0 of test is clip 0 of train"),
         (replace(DATA, probe=part_of(DATA.test, 1, 2)), "test is kept apart", "clip 1 of test is clip 0 of probe"),
         (replace(DATA, train=part_of(DATA.test, 2, 2)), "test is kept apart", "clip 2 of test is clip 0 of train"),
+        (
+            replace(DATA, val=part_of(DATA.test, len(DATA.test.valid) - 2, 2)),
+            "test is kept apart",
+            f"clip {len(DATA.test.valid) - 2} of test is clip 0 of val, and 1 more are;",
+        ),
+        (
+            replace(DATA, spec=replace(DATA.spec, frame_range=(-1.0, 255.0))),
+            "frames use the range",
+            "expected more of the frame_range, which is -1 to 255",
+        ),
         (replace(DATA, facts={"when": {1}}), "a run takes what it loads", "no JSON value"),
         (replace(DATA, spec=replace(DATA.spec, backbone="nature_cnn")), "its backbone takes", "leaves 0x0 positions"),
         (replace(DATA, spec=replace(DATA.spec, backbone="resnet")), "its backbone takes", "none of that name"),
@@ -578,8 +641,10 @@ def test_one_cause_is_told_once(capsys, monkeypatch):
     monkeypatch.setitem(methods._entries, "unbuilt", (Unbuilt, {}))
     monkeypatch.setitem(datasets._entries, "dots", (Dots, {}))
     assert main(["unbuilt", "--datasets", "dots"]) == 1
-    first, *others = [line for line in capsys.readouterr().out.splitlines() if "WRONG" in line]
+    told = capsys.readouterr().out.splitlines()
+    (first,) = [line for line in told if "WRONG" in line]
     assert "build gave a NoneType" in first and "the loss is a finite scalar with named parts: " in first
+    others = [line for line in told if line.startswith("  -  ")]
     assert others and all(line.endswith(": as in 'the loss is a finite scalar with named parts'") for line in others)
 
 
@@ -588,6 +653,7 @@ def test_one_cause_is_told_once(capsys, monkeypatch):
     [
         (["scnn"], "unknown method, data set or probe 'scnn'; did you mean 'scn'?"),
         (["scn", "--datasets", "pongg"], "did you mean 'pong'?"),
+        (["my/own.py"], "'my/own.py' is a file; say NAME --plugin my/own.py, with the name that it registers"),
         (["supervised", "--datasets", "gridworld-colours-5-slots-4"], "slot j learns object j, but there are 4 slots"),
         (["scn", "--plugin", "nowhere.py"], "there is no such file"),
     ],

@@ -39,6 +39,30 @@ def test_a_second_signal_does_not_disturb_what_the_first_has_set_going():
     assert ended
 
 
+@pytest.mark.parametrize(("number", "raised"), [("SIGINT", KeyboardInterrupt), ("SIGTERM", stopping.Stopped)])
+def test_a_signal_in_a_finaliser_which_drops_what_is_raised_is_heard_all_the_same(number, raised):
+    class Finalised:
+        def __del__(self):
+            signal.raise_signal(getattr(signal, number))
+            heard.append(True)
+
+    heard = []
+    with pytest.raises(raised), stopping.listening():
+        Finalised()
+        time.sleep(5)
+    assert heard
+
+
+def test_ctrl_c_where_it_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stopping.listening():
+            signal.raise_signal(signal.SIGINT)
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_work_that_asks_by_itself_is_stopped_at_its_end_at_the_latest():
     reached = []
     with stopping.listening():

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from benchmark import checked
-from benchmark.check import dataset_checks, method_checks, probe_checks
+from benchmark.check import dataset_checks, method_checks, outcome, probe_checks
 from benchmark.check.ground import ground
 from benchmark.check.outcome import Check, ask
 from benchmark.configure import Configuration, select
@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def asked_of(name: str, like: str | None) -> Iterator[Asked]:
     """What is asked of everything of that name. Raises UserError for one that nothing has, or that cannot be asked."""
     if not any(name in registry for registry in (methods, datasets, probes)):
+        if name.endswith(".py"):
+            raise UserError(f"{name!r} is a file; say NAME --plugin {name}, with the name that it registers")
         raise unknown("method, data set or probe", name, chain(methods, datasets, probes))
     if name in methods:
         yield from _of_method(name, like)
@@ -89,7 +91,7 @@ def _places(name: str, plugin: Method | Probe, like: str | None) -> list[str]:
         named = select("data set", like, datasets, default=datasets)
         refused = {place: plugin.supports(datasets.create(place).spec()) for place in named}
         for place, reason in refused.items():
-            if reason:
+            if reason and not outcome.reason_or_none(reason):
                 raise UserError(f"{name!r} does not support data set {place!r}: {reason}; name another")
         return list(named)
     for place in chain.from_iterable(suite.datasets for suite in SUITES.values()):
@@ -106,13 +108,14 @@ def _tell(heading: str, checks: tuple[Check, ...], subject: object) -> bool:
     """Print a line a check, what is wrong in the words of the first one that says so; is anything wrong?"""
     print(heading)
     said: dict[str, str] = {}
-    for outcome in ask(checks, subject):
-        if outcome.wrong is None:
-            print(f"  ok     {outcome.claim}", flush=True)
-            continue
-        first = said.setdefault(outcome.wrong, outcome.claim)
-        told = outcome.wrong if first == outcome.claim else f"as in {first!r}"
-        print(f"  WRONG  {outcome.claim}: {told}", flush=True)
+    for found in ask(checks, subject):
+        if found.wrong is None:
+            print(f"  ok     {found.claim}", flush=True)
+        elif found.wrong in said:  # what ends one check ends others
+            print(f"  -      {found.claim}: as in {said[found.wrong]!r}", flush=True)
+        else:
+            said[found.wrong] = found.claim
+            print(f"  WRONG  {found.claim}: {found.wrong}", flush=True)
     return bool(said)
 
 

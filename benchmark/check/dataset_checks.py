@@ -125,6 +125,16 @@ def clips_have_the_shape_that_the_spec_says(source: Source) -> str | None:
     return None
 
 
+def frames_use_the_range_that_the_spec_says(source: Source) -> str | None:
+    """Frames that use next to none of it are mostly on another scale, such as [0, 1] declared as [0, 255]."""
+    low, high = source.spec.frame_range
+    frames = [np.asarray(clips.frames) for clips in source.clips.values()]
+    least, most = min(part.min() for part in frames), max(part.max() for part in frames)
+    if (most - least) * 50 >= high - low:
+        return None
+    return f"frames go from {least:g} to {most:g}; expected more of the frame_range, which is {low:g} to {high:g}"
+
+
 def samples_have_the_shape_that_the_spec_says(source: Source) -> str | None:
     train, window = source.splits.train, source.spec.training_window
     if wrong := _wrong(source.sample(0), source.spec, (BATCH, window)):
@@ -149,16 +159,32 @@ def samples_depend_on_the_key_alone(source: Source) -> str | None:
 
 
 def test_is_kept_apart(source: Source) -> str | None:
-    """No clip of it is in another split, as far as it counts and the first clips tell."""
-    test = np.asarray(source.clips["test"].frames)
+    """No clip of it is in another split, as far as it counts."""
+    test, valid = _prints(source.splits.test), source.splits.test.valid
     for name in ("train", "probe", "val"):
-        other = np.asarray(source.clips[name].frames)
+        other = _prints(getattr(source.splits, name))
         length = min(test.shape[1], other.shape[1])
-        for i, j in np.ndindex(len(test), len(other)):
-            counts = np.flatnonzero(source.splits.test.valid[i, :length])
-            if counts.size and np.array_equal(test[i, counts], other[j, counts]):
-                return f"clip {i} of test is clip {j} of {name}; expected clips kept apart"
+        shared = [
+            (i, j) for i in range(len(test)) for j in _same(test[i, :length], other[:, :length], valid[i, :length])
+        ]
+        if shared:
+            (i, j), many = shared[0], len({i for i, _ in shared})
+            others = f", and {many - 1} more are" if many > 1 else ""
+            return f"clip {i} of test is clip {j} of {name}{others}; expected clips kept apart"
     return None
+
+
+def _same(clip: np.ndarray, others: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Which of the others [clips t] have the same frames where the clip counts; none of them where it never does."""
+    return np.flatnonzero((others == clip)[:, counts].all(1)) if counts.any() else np.array([], int)
+
+
+def _prints(split: Split) -> np.ndarray:
+    """A number for each frame [clips t] that equal frames share."""
+    read = jax.jit(lambda data, clips: split.read(data, clips).frames)
+    every = np.arange(len(split.valid))
+    parts = [np.asarray(read(split.data, every[start : start + BATCH])) for start in range(0, len(every), BATCH)]
+    return np.array([[hash(frame.tobytes()) for frame in clip] for part in parts for clip in part])
 
 
 CHECKS: tuple[Check, ...] = (
@@ -169,6 +195,7 @@ CHECKS: tuple[Check, ...] = (
     a_run_takes_what_it_loads,
     every_coordinate_changes,
     clips_have_the_shape_that_the_spec_says,
+    frames_use_the_range_that_the_spec_says,
     samples_have_the_shape_that_the_spec_says,
     samples_depend_on_the_key_alone,
     test_is_kept_apart,

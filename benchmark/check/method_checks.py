@@ -38,7 +38,7 @@ def checks(method: type[Method]) -> tuple[Check, ...]:
         encode_sees_each_clip_by_itself,
         masks_sum_to_1_over_slots,
         *((predict_uses_the_slots_up_to_its_frame,) if method.context else ()),
-        *((decode_gives_frames_and_masks,) if method.decodes else ()),
+        *((decode_gives_frames_and_masks,) if method.decodes else (nothing_decodes_unasked,)),
     )
 
 
@@ -103,7 +103,9 @@ def the_loss_reads_no_labels(trial: Trial) -> str | None:
     def program(batch: Any) -> str:
         return outcome.program(lambda state, batch: trial.loss(state, batch)[0], trial.state, batch)
 
-    if program(trial.batch) == program(trial.batch._replace(labels=None)):
+    if (with_labels := program(trial.batch)) == program(trial.batch._replace(labels=None)):
+        return None
+    if with_labels != program(trial.batch):  # it draws random numbers outside JAX, which another check tells
         return None
     return "the loss computes something else where labels are; expected the same, or `reads_labels = True` (a ceiling)"
 
@@ -206,6 +208,12 @@ def decode_gives_frames_and_masks(trial: Trial) -> str | None:
         if (given := getattr(decoded, name).shape) != shape:
             return f"decode gave {name} of shape {given}; expected {shape}"
     return _no_mixture(np.asarray(decoded.masks), "the masks of decode", 1)
+
+
+def nothing_decodes_unasked(trial: Trial) -> str | None:
+    if type(trial.method).decode is Method.decode:
+        return None
+    return "it has a `decode` that nothing asks; expected `decodes = True` in the class, or no decode"
 
 
 def _no_mixture(masks: np.ndarray, what: str, axis: int) -> str | None:
