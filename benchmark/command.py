@@ -66,6 +66,9 @@ def _main(options: argparse.Namespace) -> int:
         raise UserError(
             f"--report-only: {str(options.out)!r} does not exist; name a folder that has records with --out"
         )
+    inside = sorted(str(runs.parent) for runs in options.out.glob("*/runs"))
+    if options.report_only and inside and not (options.out / "runs").exists():
+        raise UserError(f"--report-only: {str(options.out)!r} has no records; with --out name {' or '.join(inside)}")
     out = writable(options.out, "the output folder", "choose another with --out")
     if options.report_only:
         report(out, options.siunitx)

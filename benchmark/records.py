@@ -170,17 +170,22 @@ def read_all(out: Path) -> tuple[list[Record], list[tuple[Path, str]]]:
     return good, damaged
 
 
-def frame(out: Path) -> pandas.DataFrame:
+def frame(out: Path | str) -> pandas.DataFrame:
     """All metrics under an output folder, one row a metric, for work of one's own in a notebook.
 
-    Raises FileNotFoundError where there is no such folder.
+    `settings` is what tells a run from the present defaults. Raises FileNotFoundError where there are no records.
     """
     import pandas
 
-    if not out.is_dir():
-        raise FileNotFoundError(f"there is no output folder {str(out)!r}")
+    from benchmark.plan import variant
+    from benchmark.plugins import load_plugins
 
-    return pandas.DataFrame(tidy(read_all(out)[0]))
+    if not (Path(out) / "runs").is_dir():
+        raise FileNotFoundError(
+            f"there are no records under {str(out)!r}; name an output folder, which has `runs` in it"
+        )
+    load_plugins(())
+    return pandas.DataFrame(row | {"settings": variant(run)} for run in read_all(Path(out))[0] for row in tidy([run]))
 
 
 def tidy(records: Iterable[Record]) -> Iterator[dict[str, Any]]:

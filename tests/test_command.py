@@ -259,6 +259,14 @@ def test_report_only_of_an_empty_folder_says_so(tmp_path, capsys):
     assert "no records" in capsys.readouterr().out
 
 
+def test_report_only_of_the_folder_above_names_those_that_have_records(copy, capsys):
+    above = copy.parent / "above"
+    shutil.copytree(copy, above / "mine")
+    assert main(["--report-only", "--out", str(above)]) == 2
+    assert f"has no records; with --out name {above / 'mine'}" in capsys.readouterr().err
+    assert not (above / "report.html").exists()
+
+
 @pytest.mark.parametrize("damage", [lambda d: d[:50], lambda d: d.replace(b"scn", b"abc"), lambda d: b""])
 def test_a_damaged_record_is_set_aside_and_the_run_done_again(copy, capsys, damage):
     path = next((copy / "runs/tiny/scn").glob("*/seed-0.json"))

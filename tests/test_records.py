@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 
 from benchmark import records
+from benchmark.configure import Configuration, parse_overrides
+from benchmark.plan import runs
 from benchmark.records import DamagedRecordError, Record
 
 RECORD = Record("atari", "quick", "pong", "scn", 0, "abcd", "ok", metrics=[{"metric": "r2", "value": 0.1 + 0.2}])
@@ -79,12 +81,25 @@ def test_digest_does_not_depend_on_the_order_of_keys():
 
 
 def test_all_metrics_come_as_one_data_frame(tmp_path):
-    records.write(tmp_path, RECORD)
-    records.write(tmp_path, replace(RECORD, seed=1))
+    configured = replace(RECORD, configuration={"method": {}, "dataset": {}, "training": {}})
+    records.write(tmp_path, configured)
+    records.write(tmp_path, replace(configured, seed=1))
     table = records.frame(tmp_path)
     assert list(table.seed) == [0, 1] and set(table.metric) == {"r2"} and table.value.iloc[0] == 0.1 + 0.2
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        records.frame(tmp_path / "nowhere")
+    for place in (tmp_path / "nowhere", tmp_path / "runs"):
+        with pytest.raises(FileNotFoundError, match=place.name):
+            records.frame(place)
+
+
+def test_in_a_data_frame_runs_of_other_settings_are_told_apart(tmp_path):
+    defaults, other = (
+        runs(Configuration("atari", "smoke", tuple(parse_overrides(texts))), ["scn"], ["pong"], 1)[0].configuration
+        for texts in ([], ["methods.scn.diversity_weight=0.5"])
+    )
+    for name, configuration in (("a", defaults), ("b", other)):
+        records.write(tmp_path, replace(RECORD, method="scn", budget="smoke", digest=name, configuration=configuration))
+    table = records.frame(str(tmp_path))
+    assert dict(zip(table.digest, table.settings, strict=True)) == {"a": "", "b": "diversity_weight=0.5"}
 
 
 def test_tidy_rows_carry_the_run_beside_the_metric():

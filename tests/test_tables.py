@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import astuple, replace
 from pathlib import Path
 
+import made
 import pytest
 
 from benchmark.records import Record
@@ -411,6 +412,22 @@ def test_all_tables_compile_and_fit_the_page(tmp_path):
 def test_no_records_give_no_tables_but_a_document(tmp_path):
     assert write(everything([], CONTEXT), tmp_path) == [tmp_path / "all-tables.tex"]
     assert in_markdown(everything([], CONTEXT)) == ""
+
+
+def test_there_is_no_ablation_without_a_run_of_it():
+    assert "table2-ablation" not in tables([record("pong", "cswm", r2=0.5)])
+    assert "table2-ablation" in tables([record("pong", "scn-saliency", r2=0.5)])
+
+
+def test_a_method_that_was_not_run_has_a_row_only_where_a_papers_value_stands_in_it():
+    rows = {name: [row.method for row in table.rows] for name, table in tables([record("pong", "mine", r2=1)]).items()}
+    assert {"scn", "cswm", "mine"} <= set(rows["table1-structure"])
+    balls = [
+        made.record("gridworld", "mine", 0, [*made.decoded(0.5, 0.5), made.row("masks", "fg_ari", "attention", 0.5)])
+    ]
+    found = {table.name: table for table in build(balls, CONTEXT)["synthetic-quick"]}
+    assert "setcon" in {row.method for row in found["table1-gridworld"].rows}
+    assert [row.method for row in found["masks-gridworld"].rows] == ["mine"]
 
 
 def test_the_terminal_gets_every_table():

@@ -79,8 +79,13 @@ def by_method(
     closed: bool = False,
     bold: str = "the highest",
 ) -> Table:
-    """A row a method, the paper's `methods` and all others (none where `closed`); the best of a column is bold."""
-    entrants = [entrant for entrant in scores.entrants(methods) if entrant.method in methods or not closed]
+    """A row a method, the paper's `methods` and all others (none where `closed`); the best of a column is bold.
+
+    A method that was not run has a row where a paper's value stands in it.
+    """
+    known = {method for method, _, _ in scores.runs}
+    known |= {e for e in scores.entrants(methods) if any(e.method in measure.paper for measure in measures)}
+    entrants = [e for e in scores.entrants(methods) if e in known and (e.method in methods or not closed)]
     columns = [cells(scores, entrants, measure) for measure in measures]
     rows = tuple(
         Row(entrant.title, tuple(row), method=entrant.method)

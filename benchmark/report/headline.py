@@ -37,9 +37,9 @@ def _decoded(dataset: str, *titles: str) -> tuple[Main, ...]:
 
 MAIN: dict[str, tuple[Main, ...]] = {
     "atari": (
-        Main("R²", 2, "linear", "r2_ridge"),
-        Main("compactness", 3, "linear", "compactness_std"),
-        Main("modularity", 3, "linear", "modularity_std"),
+        Main("R², std.", 2, "linear", "r2_ridge"),
+        Main("compactness, std.", 3, "linear", "compactness_std"),
+        Main("modularity, std.", 3, "linear", "modularity_std"),
     ),
     "synthetic": (*_decoded("gridworld"), *_decoded("bouncing_balls")),
     "worlds": (Main("Hits@1, 1 step (%)", 1, "ranking", "hits_at_1", "p1", 100.0),),

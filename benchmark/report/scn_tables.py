@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
 from benchmark.records import Record
@@ -19,12 +19,14 @@ MARKS = {
 }
 """What a sign beside a data set says, and the fact of its records that it stands for."""
 
+Maker = Callable[[Scores], Table | None]
+
 
 def tables(scores: Scores) -> list[Table]:
     """The paper's, for those of its games that were run; the standardised accuracy of every data set that has one."""
     games = scores.restricted(published("racah2020")["r2"])
-    found = [structure(games), ablation(games), accuracy(games)] if games.runs else []
-    found += [table] if games.runs and (table := agreement(games)) else []
+    makers: tuple[Maker, ...] = (structure, ablation, accuracy, agreement)
+    found = [table for make in makers if games.runs and (table := make(games))]
     standardised = scores.restricted(scores.possible("r2_ridge"))
     return [*found, cross(standardised)] if standardised.runs else found
 
@@ -48,9 +50,11 @@ def structure(scores: Scores) -> Table:
     return by_method("table1-structure", lead, scores, rows, measures)
 
 
-def ablation(scores: Scores) -> Table:
-    """Table 2: SCN without its diversity loss and with it, averaged over games."""
+def ablation(scores: Scores) -> Table | None:
+    """Table 2: SCN without its diversity loss and with it, averaged over games; None where neither was run."""
     paper, whole = published("racah2020")["ablation"], _all_games(scores)
+    if not set(paper["r2"]) & {entrant.method for entrant, _, _ in scores.runs}:
+        return None
     modular, compact = scores.possible("modularity_floor"), scores.possible("compactness_floor")
     columns = {"r2": ("R²", 2, scores.datasets), "modularity": ("", 4, modular), "compactness": ("", 4, compact)}
     measures = [
