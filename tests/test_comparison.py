@@ -176,7 +176,7 @@ def test_collapsed_runs_are_marked_in_every_table_and_named_below():
         assert "§" not in cell(found, "pong", "scn").signs
         assert "§ collapsed: cswm on pong (effective rank 1.0), 2 of 3 seeds." in found.notes
     (headline,) = sets["headline-quick"]
-    assert "§" in cell(headline, "cswm", "R²").signs
+    assert "§" in cell(headline, "cswm", "R², std.").signs
     assert r"\textsuperscript{\S}" in latex.render(headline, "x")
 
 
@@ -191,7 +191,7 @@ def test_the_headline_has_every_suite_of_a_budget_and_a_dash_for_what_is_missing
     (found,) = everything(records, CONTEXT)["headline-quick"]
     assert [r.title for r in found.rows] == ["random-cnn (floor)", "cswm", "scn", "setcon", "supervised (ceiling)"]
     assert [c.title for c in found.columns] == [
-        *("R²", "compactness", "modularity"),
+        *("R², std.", "compactness, std.", "modularity, std."),
         *("MSE s (1e-2)", "MSE p1 (1e-2)"),
         "Hits@1, 1 step (%)",
     ]
