@@ -44,7 +44,8 @@ def structure(scores: Scores) -> Table:
         ]
     lead = (
         "Modularity and compactness (0 to 1, higher is better) of the weights of a linear regression on the slots: in "
-        "the paper's form (ordinary least squares), std. (ridge on standardised slots), and of random weights."
+        "the form of Racah & Chandar 2020, the paper (ordinary least squares), std. (ridge on standardised slots), and "
+        "of random weights."
     )
     rows, lead = tuple(paper["compactness"]), f"{lead} {_averaged(scores)}"
     return by_method("table1-structure", lead, scores, rows, measures)
@@ -61,7 +62,10 @@ def ablation(scores: Scores) -> Table | None:
         Measure(metric, Column(title or metric, decimals, True), over, paper[metric], like_the_paper=whole)
         for metric, (title, decimals, over) in columns.items()
     ]
-    lead = "SCN with its first loss only (scn-saliency) and with slot diversity (scn), in the paper's forms, on test."
+    lead = (
+        "SCN with its first loss only (scn-saliency) and with slot diversity (scn), in the forms of Racah & Chandar "
+        "2020, the paper, on test."
+    )
     rows, lead = tuple(paper["r2"]), f"{lead} {_averaged(scores)}"
     return by_method("table2-ablation", lead, scores, rows, measures, closed=True)
 
@@ -74,7 +78,7 @@ def accuracy(scores: Scores) -> Table:
         overall = {method: fmean(paper["r2"][game][method] for game in scores.datasets) for method in overall}
     lead = (
         "Slot accuracy: R² on the test split of ordinary least squares from all slots to each coordinate, mean over a "
-        "game's coordinates; predicting their mean scores 0 at most. The paper's mean is "
+        "game's coordinates; predicting their mean scores 0 at most. The paper is Racah & Chandar 2020; its mean is "
         f"{'the one that it prints' if complete else 'that of its values for the games shown'}."
     )
     return _by_dataset("table3-r2", "r2", lead, scores, scores.entrants(tuple(overall)), {**paper["r2"], "": overall})

@@ -54,7 +54,9 @@ def reconstruction(scores: Scores) -> Table | None:
         f"{_in_paper('Table 1 on ', dataset)}{dataset}: frames decoded from the slots of a frame (s) and from those "
         f"predicted one step ahead (p). {_units(dataset)}, between decoder masks and objects. Ours: a decoder trained "
         "on frozen slots."
-    ) + _in_paper(" The paper: trained beside the method, mean ± standard error over 3 seeds.", dataset)
+    ) + _in_paper(
+        " The paper (Löwe et al. 2020): trained beside the method, mean ± standard error over 3 seeds.", dataset
+    )
     return _table_1(f"table1-{dataset}", lead, scores, suffix="")
 
 
@@ -66,7 +68,7 @@ def own_decoder(scores: Scores) -> Table | None:
     lead = (
         f"{_in_paper('As Table 1 on ', dataset)}{dataset}, with the decoder that was trained together with the method. "
         f"{_units(dataset)}."
-    ) + _in_paper(" The paper: mean ± standard error over 3 seeds.", dataset)
+    ) + _in_paper(" The paper (Löwe et al. 2020): mean ± standard error over 3 seeds.", dataset)
     return _table_1(f"table1-own-decoder-{dataset}", lead, scores, suffix="_own")
 
 
