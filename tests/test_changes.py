@@ -85,6 +85,35 @@ def test_a_new_version_of_a_method_is_compared_with_the_one_before(tmp_path, cap
     assert "| scn | r2 |" in (text := " ".join(capsys.readouterr().out.split())) and "+0.25" in text
 
 
+def test_each_budget_is_compared_with_its_own():
+    before = [replace(run, budget=name) for name, value in (("quick", 0.1), ("paper", 0.7)) for run in one_run(value)]
+    after = [replace(run, budget=name) for name, value in (("quick", 0.2), ("paper", 0.9)) for run in one_run(value)]
+    told = {change.where: (change.before.mean, change.after.mean) for change in changes(before, after, Context())}
+    assert told == {"synthetic, quick": (0.1, 0.2), "synthetic, paper": (0.7, 0.9)}
+
+
+def one_run(value: float) -> list[Record]:
+    return runs(np.array([[value]]))
+
+
+def test_a_mean_over_data_sets_is_of_as_many_as_there_are_seeds(random):
+    a = random.normal(0, 1, (3, 2))
+    *_, mean = changes(*[runs(a, datasets=("boxing", "pong"))] * 2, Context())
+    assert (mean.dataset, mean.before.n) == ("mean of 2", 3)
+    assert mean.before.se == pytest.approx(a.mean(1).std(ddof=1) / 3**0.5)
+
+
+def test_what_is_not_significant_is_called_neither_better_nor_worse():
+    a, b = np.array([[0.1], [0.2], [0.3]]), np.array([[0.5], [0.1], [0.4]])
+    text = as_markdown(runs(a), runs(b), Context())
+    assert "better" not in text and "worse" not in text
+
+
+def test_a_run_that_failed_is_not_among_those_that_one_folder_has_though_a_probe_answered():
+    (answered,) = (replace(run, seed=1, status="failed", reason="probe masks: it raised") for run in one_run(0.5))
+    assert "Only in" not in as_markdown([*one_run(0.5), answered], one_run(0.5), Context())
+
+
 def test_p_values_are_corrected_for_all_lines(random):
     a, games = random.normal(0, 1, (3, 3)), ("boxing", "pong", "tennis")
     b = a + np.array([[0.29, 0.3, 0.31], [0.2, 0.3, -0.4], [0.1, -0.2, 0.3]]).T

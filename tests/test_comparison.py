@@ -314,6 +314,28 @@ def test_aggregates_are_over_complete_seeds_with_intervals_and_a_warning():
     assert told in tables(records[:-4])["aggregates"].notes  # without cswm's last seed
 
 
+def test_the_method_that_is_ahead_in_the_mean_has_rank_1_and_wins_against_the_other_whose_chances_are_the_opposite():
+    random = np.random.default_rng(1)
+    low = random.uniform(0, 1, (2, 3))
+    values = {"ahead": np.vstack([low + 0.5, low[:1] - 0.05]), "behind": low}
+    found = tables(grid(values, ("boxing", "freeway", "pong")))
+    ranks = [cell(found["aggregates"], method, "average rank").ours.mean for method in ("ahead", "behind")]
+    assert ranks == [1.0, 2.0]
+    won, lost = (cell(found["improvement"], *names) for names in (("ahead", "over behind"), ("behind", "over ahead")))
+    assert won.ours.mean == pytest.approx(1 - lost.ours.mean) and won.ours.mean > 0.5
+    assert (won.ours.n, lost.ours.n) == (3, 2)
+    assert won.bounds[0] < won.bounds[1] and lost.bounds == pytest.approx((1 - won.bounds[1], 1 - won.bounds[0]))
+
+
+def test_of_two_games_no_order_is_told():
+    values = {
+        method: np.array([[0.1 * i, 0.5]]) for i, method in enumerate(("random-cnn", "scn", "cswm", "supervised"))
+    }
+    found = tables(grid(values))["agreement"]
+    assert cell(found, "scn: R², over games", "Spearman's rho").ours is None
+    assert cell(found, "R², over methods", "Kendall's tau").ours is not None
+
+
 def test_one_data_set_or_one_method_is_not_aggregated():
     one = grid({"scn": np.full((3, 1), 0.5), "cswm": np.full((3, 1), 0.4)}, ("pong",))
     assert "aggregates" not in tables(one)
