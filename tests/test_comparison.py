@@ -460,3 +460,112 @@ def test_agreement_with_setcons_table_is_column_by_column(dataset):
             ]
             found = tables(records, "synthetic-quick")[f"agreement-{dataset}"]
             assert cell(found, f"{title}, over methods", "Kendall's tau").ours.mean == pytest.approx(1)
+
+
+def test_differences_are_of_the_same_seed():
+    a, b = (0.9, 0.1, 0.5, 0.3), {1: 0.09, 2: 0.489, 3: 0.291}  # differ by a hundredth on the seeds of both
+    records = [game("pong", "a", seed, value) for seed, value in enumerate(a)]
+    records += [game("pong", "b", seed, value) for seed, value in b.items()]
+    found = tables(records)["cross-r2-ridge"]
+    assert cell(found, "pong", "a").best and cell(found, "pong", "b").signs == ""
+
+
+def test_of_two_data_sets_each_seed_is_a_pair():
+    a = np.array([[0.5, 0.6], [0.7, 0.8]])
+    found = tables(grid({"a": a, "b": a - [[0.1, -0.05], [-0.06, 0.08]]}))["cross-r2-ridge"]
+    assert cell(found, "mean of 2", "b").signs == "°" and cell(found, "pong", "b").signs == ""
+
+
+def test_a_run_that_collapsed_is_marked_where_it_counts():
+    why = {"diagnostics": {"collapsed": "effective rank 1.0"}}
+    found = tables([game("boxing", "scn", 0, 0.5, notes=why), game("pong", "scn", 0, 0.5)])["cross-r2-ridge"]
+    assert [row.cells[0].collapsed for row in found.rows] == [True, False, True]
+
+
+def test_behind_a_cell_are_the_records_of_its_data_sets():
+    found = tables(grid({"scn": np.full((2, 2), 0.5)}))["cross-r2-ridge"]
+    boxing, pong = ([f"runs/{name}/scn/d0/seed-{seed}.json" for seed in (0, 1)] for name in ("boxing", "pong"))
+    assert [[*row.cells[0].runs] for row in found.rows] == [boxing, pong, boxing + pong]
+
+
+def test_agreement_of_modularity_is_over_the_games_where_it_is_defined():
+    theirs = published("racah2020")["structure"]["modularity"]
+    one_object = {"r2": 0.1, "modularity": None, "modularity_floor": None}
+    records = [
+        record(
+            name,
+            method,
+            rows=linear_rows(
+                **(one_object if name == "bowling" else one_object | {"modularity": v, "modularity_floor": 0.0})
+            ),
+            suite="atari",
+        )
+        for name in PAPER
+        for method, v in theirs.items()
+    ]
+    assert cell(tables(records)["agreement"], "modularity, over methods", "Kendall's tau").ours.mean == pytest.approx(1)
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_agreement_is_of_the_defaults_or_else_of_probes_that_learned_beside_the_encoder(joint):
+    context = Context(variant=lambda run: "" if run.digest == "d0" else "probe_protocol=joint")
+    records = [
+        record(name, method, 0, linear_rows(r2=value if joint else -value), suite="atari", digest="d1")
+        for name in ("boxing", "breakout", "freeway", "privateeye")
+        for method, value in PAPER[name].items()
+    ]
+    if not joint:
+        records += [replace(run, digest="d0", metrics=linear_rows(r2=-run.metrics[0]["value"])) for run in records]
+    (found,) = [table for table in build(records, context)["atari-quick"] if table.name == "agreement"]
+    assert cell(found, "scn: R², over games", "Spearman's rho").ours.mean == pytest.approx(1)
+
+
+def test_a_method_with_too_few_games_for_an_order_has_none():
+    records = [game(name, "scn", 0, PAPER[name]["scn"]) for name in ("boxing", "breakout", "pong")]
+    found = tables([*records, game("pong", "cswm", 0, 0.5)])["agreement"]
+    few = cell(found, "cswm: R², over games", "Spearman's rho")
+    assert few.ours is None and few.covered == (1, 20)
+
+
+def test_the_headline_is_of_the_standardised_forms():
+    names = ("r2", "r2_ridge", "compactness", "compactness_std", "modularity", "modularity_std")
+    values = dict(zip(names, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6), strict=True))
+    (found,) = everything([record("pong", "scn", 0, linear_rows(**values), suite="atari")], CONTEXT)["headline-quick"]
+    assert [c.ours.mean for c in found.rows[0].cells] == [0.2, 0.4, 0.6]
+
+
+def test_the_best_of_the_headline_are_the_lowest_errors_and_the_highest_aris():
+    better, worse = decoded(0.01, 0.02, 0.9, 0.8), decoded(0.03, 0.04, 0.5, 0.4)
+    runs = [record("bouncing_balls", "setcon", 0, better), record("bouncing_balls", "slotwise", 0, worse)]
+    (found,) = everything(runs, CONTEXT)["headline-quick"]
+    assert {row.title: {c.best for c in row.cells} for row in found.rows} == {"setcon": {True}, "slotwise": {False}}
+
+
+def test_a_headline_is_of_its_own_budget():
+    runs = [game("pong", "scn", 0, 0.5), game("pong", "scn", 0, 0.75, budget="paper")]
+    found = everything(runs, CONTEXT)
+    for budget, value in (("quick", 0.5), ("paper", 0.75)):
+        (headline,) = found[f"headline-{budget}"]
+        assert [c.ours.mean for c in headline.rows[0].cells] == [value] * 3
+
+
+def test_aggregates_are_of_the_data_sets_that_have_a_number_and_of_the_rows_own_seeds():
+    values = {"scn": np.array([[0.8, 0.6]] * 3), "cswm": np.array([[0.2, 0.3]] * 2)}
+    records = [*grid(values), *(game("tennis", method, 0, None) for method in values)]
+    found = tables(records)
+    table = found["aggregates"]
+    assert [cell(table, method, "average rank").ours.mean for method in ("scn", "cswm")] == [1, 2]
+    assert [cell(table, method, "mean R²").ours.mean for method in ("scn", "cswm")] == pytest.approx([0.7, 0.25])
+    assert [cell(table, method, "IQM of R²").ours.n for method in ("scn", "cswm")] == [3, 2]
+    assert cell(found["improvement"], "scn", "over cswm").ours.n == 3
+    assert cell(found["improvement"], "cswm", "over scn").ours.n == 2
+
+
+def test_a_probe_of_ones_own_is_averaged_over_the_data_sets_on_which_it_is_defined():
+    runs = [
+        record(name, "scn", 0, [row("mine", "m", "all", value)], suite="atari", probes={"mine": {}})
+        for name, value in (("boxing", None), ("pong", 0.5), ("tennis", 0.75))
+    ]
+    table = tables(runs)["probe-mine"]
+    assert [column.full_title for column in table.columns] == ["mean of 2: m"]
+    assert cell(table, "scn", "m").ours.mean == 0.625

@@ -180,3 +180,11 @@ def test_slots_are_constant_whatever_stands_where_frames_do_not_count():
     slots, valid = np.broadcast_to(normal(3, 4), (6, 5, 3, 4)).copy(), np.ones((6, 5), bool)
     slots[2], valid[2] = 7, False
     assert asked(slots, valid)[1]["collapsed"] == "slots are constant"
+
+
+def test_a_slot_is_constant_by_the_variance_of_all_its_elements():
+    slots = np.ones((6, 5, 1, 4))
+    slots[..., 0] += 1.5e-4 * np.where(np.arange(30).reshape(6, 5, 1) % 2, 1, -1)  # 0.75e-4 over four elements
+    assert asked(slots)[1]["constant_slots"] == 1
+    slots[..., 1] = slots[..., 2] = slots[..., 0]
+    assert asked(slots)[1]["constant_slots"] == 0

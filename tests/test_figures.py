@@ -398,3 +398,44 @@ def test_every_tile_of_a_row_is_of_the_same_time():
     expected = [middle["frames"], middle["s.frames"], middle["p1.frames"], *(mask[..., None] for mask in masks)]
     for left, tile in zip(lefts, expected, strict=True):
         np.testing.assert_allclose(shown[:64:4, left : left + 64 : 4], np.broadcast_to(tile, (16, 16, 3)))
+
+
+def test_a_clip_is_that_of_the_first_seed_that_has_one():
+    runs = [failed("gridworld", "setcon", 0), *(record("gridworld", "setcon", seed) for seed in (1, 2))]
+    figure = drawn(frame_figures.over_time, runs, film(5, 3))["clip-gridworld-setcon"]
+    assert [text.get_text() for text in figure.texts] == ["setcon, seed 1"]
+
+
+def test_a_bar_has_the_standard_error_of_its_mean():
+    runs = [record("pong", "scn", seed, [row("linear", "r2", "all", r2)]) for seed, r2 in enumerate((0.4, 0.6))]
+    (panel,) = drawn(scn_figures.accuracy, runs)["table3-r2"].axes
+    (error,) = [bars for bars in panel.collections if hasattr(bars, "get_segments")]
+    assert error.get_segments()[0][:, 0] == pytest.approx([0.4, 0.6])
+
+
+def test_a_profiles_band_is_the_95_per_cent_of_its_own_methods_bootstrap():
+    values = {"cswm": np.array([[0.1, 0.1]] * 3), "scn": np.array([[0.2, 0.4], [0.6, 0.8]])}
+    (panel,) = drawn(aggregate_figures.profiles, ridge(values))["performance-profiles"].axes
+    levels = aggregate_figures.LEVELS
+    for band, array in zip(panel.collections, values.values(), strict=True):
+        draws = aggregate_figures.profile(*aggregate_figures.resampled([array]), levels)
+        low, high = np.quantile(draws, (0.025, 0.975), axis=0)
+        edges = band.get_paths()[0].vertices
+        for level, ends in zip(levels[1:-1], zip(low[1:-1], high[1:-1], strict=True), strict=True):
+            at = edges[np.isclose(edges[:, 0], level), 1]
+            assert (at.min(), at.max()) == pytest.approx(ends)
+
+
+def test_predicted_slots_have_panels_of_their_own_errors():
+    runs = [coloured(colours, 4) for colours in (3, 4)]
+    panels = {panel.get_title("left"): panel for panel in drawn(line_figures.colours, runs)["figure6-colours"].axes}
+    lines = {title: [*panel.get_lines()[-1].get_ydata()] for title, panel in panels.items()}
+    assert lines["MSE s, 4 slots"] == pytest.approx([3, 4]) and lines["MSE p, 4 slots"] == pytest.approx([10, 10])
+
+
+def test_a_data_set_on_which_accuracy_is_undefined_has_no_bars():
+    runs = [
+        record(name, "scn", rows=[row("linear", "r2", "all", r2)]) for name, r2 in (("boxing", None), ("pong", 0.5))
+    ]
+    (panel,) = drawn(scn_figures.accuracy, runs)["table3-r2"].axes
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["pong"]

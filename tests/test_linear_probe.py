@@ -451,3 +451,32 @@ def test_the_frame_shown_has_its_own_range_and_the_places_of_the_ridge_line():
     np.testing.assert_array_equal(arrays["frame"], np.rint(255 * (middle + 1) / 2))
     mean = train.labels.coordinates.mean((0, 1)).reshape(2, 2)  # all that so strong a ridge leaves
     np.testing.assert_allclose(arrays["predicted"], mean, rtol=1e-5)
+
+
+def test_directions_below_the_rounding_of_many_features_do_not_count():
+    features = np.zeros((2, 100))
+    features[[0, 1], [0, 1]] = 1, 50 * np.finfo(float).eps  # below 100 features' worth, above 2 rows'
+    _, singular = Reduction(features, np.ones((2, 1)), num_rows=2).solve(np.ones(100), (0.0,))
+    assert singular.tolist() == [1]
+
+
+def test_the_strengths_in_the_notes_are_those_of_their_own_coordinates():
+    train, val, test = toy(noise=5.0)
+    coordinates = val.labels.coordinates.copy()
+    coordinates[..., 2:] = np.random.default_rng(0).permuted(coordinates[..., 2:], axis=0)  # nothing tells the player
+    found = measure(train, replace(val, labels=Labels(coordinates)), test).notes["ridge"]
+    assert max(found["ball_x"], found["ball_y"]) < min(found["player_x"], found["player_y"])
+
+
+def test_a_floor_is_not_better_for_being_higher():
+    better = {metric.metric: metric.higher_is_better for metric in measure(*toy()).metrics}
+    assert {name for name, up in better.items() if up is not True} == {"compactness_floor", "modularity_floor"}
+
+
+def test_a_constant_feature_has_no_weight_at_all():
+    random = np.random.default_rng(0)
+    features = random.normal(size=(14, 15)) * np.geomspace(1e-3, 1e3, 15) + 5
+    features[:, ::3] = 1
+    train = Frames(features, random.normal(size=(14, 2)))
+    found = fit(train, train, (1e-3,))
+    assert not found.ordinary.coefficients[::3].any() and not found.ridge.coefficients[::3].any()

@@ -258,3 +258,65 @@ def test_tables_of_records_that_are_gone_are_removed_and_nothing_else(tmp_path):
 
 def test_no_record_of_the_paper_gives_no_table_of_it():
     assert build([record("my-own-video", "setcon")], CONTEXT) == {SET: []}
+
+
+def test_a_decoder_of_a_method_that_does_not_predict_has_its_table_too():
+    rows = [row("decoder", "mse", "s", 0.03), row("decoder", "mse_own", "s", 0.01)]
+    table = tables([record("gridworld", "reconstruction", rows=rows)])["table1-own-decoder-gridworld"]
+    assert cell(table, "reconstruction", "MSE s (1e-2)").ours.mean == pytest.approx(1)
+
+
+def test_decoders_of_several_steps_that_might_have_come_further_are_counted_too():
+    notes = {"decoder": {"stopped": "patience"}, "decoder-rollout": {"stopped": "max_steps"}}
+    found = tables([record("gridworld", "setcon", rows=decoded(0.01, 0.02) + rollout(0.01, 0.02), notes=notes)])
+    told = "1 of 1 decoders stopped at their last step; longer, they might have come further."
+    assert told in found["steps-ahead-mse-gridworld"].notes and told not in found["table1-gridworld"].notes
+
+
+def test_slots_of_methods_that_do_not_predict_are_shown_beside_no_steps():
+    found = tables([record("gridworld", "scn", rows=[row("decoder-rollout", "mse", "s", 0.01)])])
+    assert cell(found["steps-ahead-mse-gridworld"], "scn", "s").ours.mean == 1
+
+
+def test_of_masks_steps_ahead_the_highest_ari_is_bold_and_in_per_cent():
+    runs = [
+        record(
+            "bouncing_balls", method, rows=[row("decoder-rollout", "fg_ari", target, value) for target in ("s", "p1")]
+        )
+        for method, value in (("setcon", 0.75), ("slotwise", 0.5))
+    ]
+    table = tables(runs)["steps-ahead-fg-ari-bouncing_balls"]
+    found = {r.title: [(c.ours.mean, c.best) for c in r.cells[:2]] for r in table.rows}
+    assert found == {"setcon": [(75, True)] * 2, "slotwise": [(50, False)] * 2}
+    assert table.notes[0].startswith("Bold: the highest")
+
+
+def test_what_a_seed_changes_by_a_thousandth_has_a_standard_error():
+    runs = [
+        record("gridworld", "setcon", seed, decoded(0.01, 0.02), notes={"decoder": {"mean_image_mse": value}})
+        for seed, value in enumerate((0.2, 0.2002))
+    ]
+    found = cell(tables(runs)["table1-gridworld"], "mean frame", "MSE s (1e-2)").ours
+    assert found.se == pytest.approx(0.01)
+
+
+def test_colours_are_those_of_k_means_whoever_else_looks_at_pixels():
+    other = [row("mine", "fg_ari", "pixels", 0.1), row("colour-kmeans", "fg_ari", "pixels", 0.97)]
+    table = tables([record("bouncing_balls", "setcon", rows=[*other, *decoded(0.01, 0.02, 0.5, 0.5)])])[
+        "table1-bouncing_balls"
+    ]
+    assert cell(table, "colour k-means", "ARI s (%)").ours.mean == pytest.approx(97)
+
+
+def test_slots_are_told_in_both_forms():
+    names = ("r2", "r2_ridge", "compactness", "compactness_std", "modularity", "modularity_std")
+    rows = [
+        row("linear", name, "all", value) for name, value in zip(names, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6), strict=True)
+    ]
+    table = tables([record("my-own-video", "setcon", rows=rows)])["slots-my-own-video"]
+    assert [c.ours.mean for c in table.rows[0].cells] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+
+
+def test_colours_are_counted_by_themselves_where_a_data_set_does():
+    table = tables([coloured(6, 4, "setcon", num_colours=3)], "colours-quick")["figure6-mse-s"]
+    assert [c.title for c in table.columns] == ["3 colours, 4 slots"]

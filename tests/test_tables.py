@@ -454,3 +454,84 @@ def test_published_tables_name_their_source(paper):
 
 def test_a_value_that_cannot_be_read_in_the_paper_is_absent():
     assert "hits_at_1_10" not in published("kipf2020")["cubes"]["cswm-without-factored-states"]
+
+
+def test_csv_holds_a_cells_own_interval():
+    cells = Cell(Summary(0.5, None, 3), bounds=(0.25, 0.875)), Cell(Summary(0.5, 0.1, 3), bounds=(0.4, 0.6))
+    table = Table("t", "", "row", (Column("a", 2),), tuple(Row("r", (each,)) for each in cells), 3)
+    lines = csv.DictReader(as_csv(table).splitlines())
+    assert [(line["low95"], line["high95"]) for line in lines] == [("0.25", "0.875"), ("0.4", "0.6")]
+
+
+def test_standardised_structure_is_that_of_the_standardised_form():
+    names = [f"{name}{form}" for name in ("modularity", "compactness") for form in ("", "_std", "_floor")]
+    values = dict(zip(names, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6), strict=True))
+    (row,) = [r for r in tables([record("pong", "scn", **values)])["table1-structure"].rows if r.title == "scn"]
+    assert [c.ours.mean for c in row.cells] == [*values.values()]
+
+
+def test_a_game_on_which_every_encoder_collapsed_is_not_left_out_of_the_mean():
+    lost = structure(modularity=None, compactness=None, r2=0.1)
+    records = [record("pong", "scn", **lost), record("boxing", "scn", **structure(r2=0.1))]
+    found = tables(records)
+    for name in ("table1-structure", "table2-ablation"):
+        assert cell(found[name], "scn", "modularity").ours is None
+        assert cell(found[name], "scn", "compactness").ours is None
+
+
+def test_the_mean_needs_a_value_of_every_game_shown():
+    table = tables([record("boxing", "scn", r2=None), record("pong", "scn", r2=0.5)])["table3-r2"]
+    assert cell(table, "mean of 2", "scn").ours is None
+
+
+def test_a_data_set_without_the_metric_has_no_row():
+    records = [record("boxing", "scn", r2=0.5, r2_ridge=None), record("pong", "scn", r2=0.5, r2_ridge=0.5)]
+    table = tables(records)["cross-r2-ridge"]
+    assert [row.title for row in table.rows] == ["pong", "mean of 1"]
+    assert cell(table, "mean of 1", "scn").ours.mean == 0.5
+
+
+def test_the_ablations_accuracy_is_averaged_over_all_games():
+    found = structure(modularity=0.3, r2=0.5)
+    records = [record("pong", "scn", **found), record("bowling", "scn", **(found | ONE_OBJECT | {"r2": 0.25}))]
+    assert cell(tables(records)["table2-ablation"], "scn", "R²").ours.mean == 0.375
+
+
+def test_the_ablations_compactness_is_averaged_over_all_games():
+    found = structure(modularity=0.3, r2=0.5)
+    records = [record("pong", "scn", **found), record("bowling", "scn", **(found | ONE_OBJECT | {"compactness": 0.6}))]
+    assert cell(tables(records)["table2-ablation"], "scn", "compactness").ours.mean == pytest.approx(0.4)
+
+
+def test_a_rule_stands_before_the_first_row_that_is_set_apart():
+    rows = tuple(Row(title, (Cell(Summary(0.5, None, 1)),), summary=title != "a") for title in "axy")
+    lines = latex.render(Table("t", "", "row", (Column("c", 2),), rows, 1), SET).splitlines()
+    at = lines.index(r"a & 0.50 \\")
+    assert lines[at + 1 : at + 4] == [r"\midrule", r"x & 0.50 \\", r"y & 0.50 \\"]
+
+
+def test_what_is_not_significantly_worse_than_the_best_is_not_bold():
+    rows = (Row("pong", (Cell(Summary(0.5, None, 1), alike=True),)),)
+    text = latex.render(Table("t", "", "row", (Column("c", 2),), rows, 1), SET)
+    assert r"pong & 0.50\textsuperscript{$\circ$} \\" in text
+
+
+def test_a_title_spans_our_value_the_papers_and_the_distance():
+    cells = (Cell(Summary(0.5, 0.25, 3), 0.75), Cell())
+    columns = (Column("a", 2, paper=True, distance=True), Column("b", 2))
+    table = Table("t", "", "row", columns, (Row("pong", cells),), 3)
+    spans = {latex.PLAIN: (3, 1), latex.ALIGNED: (5, 2)}
+    for form, (one, other) in spans.items():
+        text = latex.render(table, SET, form)
+        assert rf"row & \multicolumn{{{one}}}{{c}}{{a}} & \multicolumn{{{other}}}{{c}}{{b}} \\" in text
+        assert rf"\cmidrule(lr){{2-{1 + one}}}" in text
+
+
+def test_the_caption_speaks_of_a_failed_run_whose_numbers_are_shown():
+    answered = replace(record("pong", "scn", r2=0.6), status="failed", reason="probe diagnostics: it fell over")
+    assert "training 400 steps" in tables([answered])["table3-r2"].caption
+
+
+def test_no_answers_are_promised_of_a_run_that_failed_in_training():
+    table = tables([record("boxing", "scn", r2=0.9), failed("pong", "scn")])["table3-r2"]
+    assert any(note.endswith("Of 2 runs 1 failed.") for note in table.notes)

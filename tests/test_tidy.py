@@ -77,3 +77,18 @@ def test_the_same_records_in_any_order_give_the_same_bytes(tmp_path):
     first = [path.read_bytes() for path in write_metrics(made, tmp_path, default, print)]
     random.Random(0).shuffle(made)
     assert [path.read_bytes() for path in write_metrics(made, tmp_path, default, print)] == first
+
+
+def test_every_line_says_of_which_run_it_is(tmp_path):
+    write_metrics([record("gridworld", "setcon", 3, decoded(0.1, 0.2))], tmp_path, default, print)
+    with open(tmp_path / "metrics.csv", newline="") as file:
+        lines = [*csv.DictReader(file)]
+    run = {
+        "suite": "synthetic",
+        "budget": "quick",
+        "dataset": "gridworld",
+        "method": "setcon",
+        "digest": "d0",
+        "seed": "3",
+    }
+    assert lines and all(run.items() <= line.items() for line in lines)
