@@ -13,10 +13,11 @@ from scipy.stats import kendalltau, spearmanr, ttest_rel
 from benchmark.records import Record
 from benchmark.report import latex, markdown
 from benchmark.report.agreement_tables import kendall, spearman
+from benchmark.report.comparison import Measure, by_method
 from benchmark.report.published import published
-from benchmark.report.scores import Context
+from benchmark.report.scores import Context, Scores
 from benchmark.report.statistics import holm, summarise
-from benchmark.report.table import Cell, Table, signed
+from benchmark.report.table import Cell, Column, Table, signed
 from benchmark.report.tables import build, everything, write
 
 CONTEXT = Context(floors=frozenset({"random-cnn"}), ceilings=frozenset({"supervised"}))
@@ -569,3 +570,12 @@ def test_a_probe_of_ones_own_is_averaged_over_the_data_sets_on_which_it_is_defin
     table = tables(runs)["probe-mine"]
     assert [column.full_title for column in table.columns] == ["mean of 2: m"]
     assert cell(table, "scn", "m").ours.mean == 0.625
+
+
+def test_columns_of_one_title_in_two_groups_both_count_in_the_notes():
+    values = {"a": np.array([[0.5], [0.6], [0.7]]), "b": np.array([[0.49], [0.58], [0.66]])}
+    few = {method: array[:2] for method, array in values.items()}
+    (scores,) = Scores.of([*grid(values, ("boxing",)), *grid(few, ("pong",))], CONTEXT)
+    measures = [Measure("r2", Column("m", 2, group=name), (name,)) for name in ("boxing", "pong")]
+    found = by_method("t", "", scores, (), measures)
+    assert "° not significantly" in found.notes[0] and "Not tested, for want of 3 pairs: pong: m." in found.notes[0]

@@ -92,7 +92,7 @@ def by_method(
         for entrant, row in zip(entrants, zip(*columns, strict=True), strict=True)
     )
     heads = tuple(measure.column for measure in measures)
-    compared = {head.title: column for head, column in zip(heads, columns, strict=True)}
+    compared = {head.full_title: column for head, column in zip(heads, columns, strict=True)}
     below = notes(scores, entrants, compared, bold)
     return beside_the_papers(Table(name, caption(lead, scores), "method", heads, rows, len(scores.seeds), below))
 
