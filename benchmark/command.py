@@ -12,14 +12,14 @@ from pathlib import Path
 
 from benchmark import plan, stopping, tuning
 from benchmark.configure import parse_overrides
-from benchmark.describe import describe, listing
+from benchmark.describe import describe, listing, memory_needed
 from benchmark.engines import Engine
 from benchmark.engines.process import Duty
 from benchmark.errors import UserError
 from benchmark.estimate import Estimate, Timings, estimate
 from benchmark.grid import TUNING, planned, runs_under, say_unused, wanted
 from benchmark.loss_logs import opener
-from benchmark.machine import cache_folder, writable
+from benchmark.machine import cache_folder, memory, writable
 from benchmark.options import parse
 from benchmark.plan import Item
 from benchmark.plugins import load_plugins
@@ -98,9 +98,12 @@ def carry_out(grid: list[plan.Run], folder: str, cache: Path, options: argparse.
     engine = choose_engine(folder, cache, options)
     expected = estimate(items, cache, engine.lanes)
     say(describe(items, expected, options.verbose))
+    here = options.scheduler is None  # a cluster's machines have caches and memory of their own
+    if here and (needed := memory_needed(items, engine.lanes, memory())):
+        say(needed)
     if options.dry_run:
         return 0
-    if options.scheduler is None:  # a cluster's machines collect into caches of their own
+    if here:
         check_room(items, cache)
     return execute(items, expected, engine, cache)
 

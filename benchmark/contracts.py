@@ -163,6 +163,10 @@ class Dataset(ABC):
         """
         return 0, 0
 
+    def held(self) -> int:
+        """Bytes of memory that the loaded frames take, in each process that works on them; 0 where it is not much."""
+        return 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Probe(ABC):

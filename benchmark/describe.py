@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from benchmark import plan
+from benchmark.errors import answering
 from benchmark.estimate import Estimate
 from benchmark.plan import Item
 from benchmark.progress import duration
@@ -22,6 +23,9 @@ MEANING: dict[plan.State, str] = {
     "failed": "failed before; --retry-failed runs them again",
     "skipped": "skipped",
 }
+
+PROCESS_BYTES = 700_000_000
+"""What a process takes besides the frames: Python, its libraries, the buffers of a training step, the frozen slots."""
 
 
 def listing() -> str:
@@ -64,6 +68,20 @@ def describe(items: Sequence[Item], expected: Estimate, verbose: bool = False) -
         known = f"{expected.measured} of {len(expected.runs)} runs estimated from runs measured on this machine"
         lines.append(f"  about {duration(expected.total)} {_on(expected)} ({frames_are}; {known})")
     return "\n".join(lines)
+
+
+def memory_needed(items: Iterable[Item], lanes: int, here: int) -> str:
+    """A line about the memory that `lanes` runs at once take, `here` bytes being there; empty where it is not much."""
+    with answering("a data set that was asked how much memory it takes"):
+        frames = max((int(item.run.dataset.held()) for item in items if item.to_do), default=0)
+    if frames < PROCESS_BYTES:
+        return ""
+    needed = lanes * (frames + PROCESS_BYTES)
+    told = f"  about {needed / 1e9:.1f} GB of memory, {frames / 1e9:.1f} GB of frames in each process; "
+    if needed <= here:
+        return f"{told}{here / 1e9:.1f} GB are here"
+    fewer = "give fewer --workers, or " if lanes > 1 else ""
+    return f"{told}only {here / 1e9:.1f} GB are here: {fewer}take fewer frames (--set 'datasets.*.train_frames=20000')"
 
 
 def _on(expected: Estimate) -> str:

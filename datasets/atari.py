@@ -151,6 +151,10 @@ class Atari(Dataset):
             atari_store.check_rom(self._recipe)
         return frames * atari_store.BYTES_PER_FRAME, frames * FRAME_SKIP
 
+    def held(self) -> int:
+        """One byte a pixel."""
+        return (self.train_frames + self.probe_frames) * HEIGHT * WIDTH
+
     def load(self, cache: Path, report: Report) -> Splits:
         """Raises UserError for a missing ROM, a cache that cannot be written, or a budget too small to score."""
         collection, ale_version = atari_store.load(self._recipe, cache, report)

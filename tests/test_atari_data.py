@@ -216,6 +216,7 @@ def test_a_real_game_is_collected_split_and_scored_on_unseen_frames_only(tmp_pat
     assert boxing.missing(tmp_path) == (900_000, 2400)
     splits = boxing.load(tmp_path, quiet)
     assert boxing.missing(tmp_path) == (0, 0)
+    assert boxing.held() == splits.train.data["frames"].nbytes + splits.probe.data["frames"].nbytes
     known = {frame.tobytes() for frame in splits.train.data["frames"]}
     test, others = splits.test.data, [*splits.probe.data["starts"], *splits.val.data["starts"]]
     known |= {test["frames"][i].tobytes() for i in others}

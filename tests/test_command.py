@@ -20,6 +20,7 @@ from benchmark import parameters, plan, records, runner, training
 from benchmark.check.ground import ground
 from benchmark.command import main
 from benchmark.configure import Configuration, parse_overrides
+from benchmark.machine import memory
 from benchmark.progress import PlainProgress
 from benchmark.registry import datasets, methods, probes
 from benchmark.report.writing import report
@@ -223,6 +224,25 @@ def test_room_is_asked_for_where_the_frames_are_collected(tmp_path, capsys, monk
     assert command(tmp_path, "--methods", "scn") == 2
     assert "need about 1 MB" in capsys.readouterr().err
     assert command(tmp_path, "--methods", "scn", "--scheduler", "far:1") == 0
+
+
+def test_the_plan_says_what_memory_its_processes_take_and_whether_it_is_there(tmp_path, capsys, monkeypatch):
+    def plan(*more: str) -> str:
+        assert command(tmp_path, "--dry-run", "--methods", "scn", *more) == 0
+        return capsys.readouterr().out
+
+    monkeypatch.setattr("benchmark.command.memory", lambda: 4_000_000_000)
+    assert "GB" not in plan("--workers", "2")
+    monkeypatch.setattr(tiny.Tiny, "held", lambda self: 2_000_000_000)
+    assert "about 2.7 GB of memory, 2.0 GB of frames in each process; 4.0 GB are here" in plan()
+    told = plan("--workers", "2")
+    assert "about 5.4 GB of memory" in told and "only 4.0 GB are here: give fewer --workers, or take fewer" in told
+    monkeypatch.setattr("benchmark.command.memory", lambda: 2_000_000_000)
+    assert "only 2.0 GB are here: take fewer frames" in plan()
+    engine = SimpleNamespace(lanes=9, out=tmp_path)
+    monkeypatch.setattr("benchmark.command.choose_engine", lambda *arguments: engine)
+    assert "GB" not in plan("--scheduler", "far:1")
+    assert 10**8 < memory() < 10**15
 
 
 def test_the_same_command_again_changes_no_byte(copy, capsys):
