@@ -204,6 +204,14 @@ def coloured(colours: int, slots: int, method: str, **fields: int | None) -> Rec
     return record(name, method, rows=rows, suite="colours", configuration={"training": {}, "dataset": dataset})
 
 
+def test_what_was_measured_on_another_split_than_test_makes_no_table():
+    asked = {"slots-gridworld": ("linear", "r2", "all"), "masks-gridworld": ("masks", "fg_ari", "attention")}
+    for name, what in asked.items():
+        found = row(*what, 0.5)
+        assert name in tables([record("gridworld", "setcon", rows=[found])])
+        assert name not in tables([record("gridworld", "setcon", rows=[found | {"split": "val"}])])
+
+
 def test_colours_are_ordered_by_their_number_and_that_of_slots():
     runs = [coloured(c, k, "setcon") for c, k in ((10, 4), (4, 5), (4, 4), (3, 4))]
     runs.append(coloured(4, 4, "slotwise", num_colours=4))

@@ -142,10 +142,9 @@ class Scores:
         return {seed: values for seed, values in found.items() if len(values) == len(datasets)}
 
     def answers(self, metric: str, targets: Iterable[str], probe: str) -> list[float | None]:
-        """Of all runs in which the probe was asked, on any of the targets."""
-        wanted = {(probe, metric, target) for target in targets}
-        rows = (row for record in self.runs.values() for row in record.metrics)
-        return [row["value"] for row in rows if (row["probe"], row["metric"], row["target"]) in wanted]
+        """On test, of all runs in which the probe was asked, on any of the targets."""
+        wanted = [(metric, target, probe) for target in targets]
+        return [found[what] for found in self._values.values() for what in wanted if what in found]
 
     def measured(self, metric: str, targets: Iterable[str], probe: str) -> bool:
         """Is any of these answers defined?"""
