@@ -161,3 +161,11 @@ def test_the_command_prints_it_and_a_folder_without_records_is_a_mistake(tmp_pat
     assert "left out: runs/" in capsys.readouterr().err
     assert main(["--compare", str(tmp_path / "a"), str(tmp_path / "c")]) == 2
     assert "no records under" in capsys.readouterr().err
+
+
+def test_a_data_set_that_only_one_folder_has_takes_no_line_from_the_others(random):
+    a, b = random.normal(0, 1, (2, 2)), random.normal(0, 1, (2, 3))
+    for one, other in ((a, b), (b, a)):
+        games = ("boxing", "pong", "tennis")
+        found = changes(*(runs(v, datasets=games[: v.shape[1]]) for v in (one, other)), Context())
+        assert [change.dataset for change in found] == ["boxing", "pong", "mean of 2"]

@@ -591,3 +591,28 @@ def test_colours_of_some_clips_are_scored_by_the_labels_of_these():
 def test_the_decoder_has_the_papers_filters_on_a_grid():
     weights = jax.tree.leaves(fit_decoder(*SPLITS[:2], OWN, rule(max_steps=2), KEY).decode.args[0])
     assert {leaf.shape[-1] for leaf in weights} == {16, 4}
+
+
+def test_baselines_are_the_same_however_many_clips_are_read_at_once(monkeypatch):
+    whole = blind_painters(SPLITS[0], SPLITS[2])
+    monkeypatch.setattr("probes.blind_painters.PIXELS_PER_CALL", 5 * TIME * SIDE * SIDE)  # 5 of 96 and of 16 clips
+    assert blind_painters(SPLITS[0], SPLITS[2]) == pytest.approx(whole, rel=1e-6)
+
+
+def test_the_largest_frames_are_64_pixels_high_and_wide():
+    assert Decoder().supports(replace(SPEC, frame_shape=(64, 64, 3))) is None
+    assert Decoder().supports(replace(SPEC, frame_shape=(64, 65, 3)))
+
+
+def test_frames_in_a_step_are_counted_by_all_their_pixels():
+    assert Decoder().rule(replace(SPEC, frame_shape=(16, 32, 3))).batch_size == 16
+
+
+def test_a_direction_is_faint_below_a_hundred_thousandth_of_the_largest_variance():
+    slots = np.random.default_rng(0).normal(size=(500, 1, 2))
+    slots -= slots.mean(0)
+    slots[:, 0] = slots[:, 0] @ np.linalg.inv(np.linalg.cholesky(np.cov(slots[:, 0].T, bias=True))).T
+    for variance, left in ((4e-5, 1.0), (1e-6, 0.1)):
+        scaled = slots * [1, variance**0.5]
+        seen = whitened(whitening(scaled), scaled)[:, 0, :2]
+        assert np.linalg.eigvalsh(np.cov(seen.T, bias=True)) == pytest.approx([left, 1], rel=1e-3)

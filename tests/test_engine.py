@@ -555,3 +555,11 @@ def test_brackets_in_what_a_run_says_are_shown_as_they_are(run):
     lane.stage("reading [/data]")
     shown = [column.render(task).plain for task in live.bars.tasks for column in live.bars.columns[::3]]
     assert "expected [b t k d], not [/data/frames]" in shown and "reading [/data]" in shown
+
+
+def test_what_is_frozen_says_how_many_frames_a_prediction_needs(run):
+    splits, spec = on_device(run.dataset.load(None, print)), run.dataset.spec()
+    for name, seen in (("scn", 0), ("cswm", 1), ("setcon", 2)):
+        method = methods.create(name)
+        frozen = Encoder(method, spec, horizon=1).freeze(method.build(spec, nnx.Rngs(0)), splits.test, reader(spec))
+        assert (frozen.context, frozen.predicted is None) == (seen, seen == 0)

@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 
 from benchmark.errors import UserError
 from benchmark.types import Coordinate, DatasetSpec, Frozen, Labels
-from probes.foreseen import foreseen
+from probes.foreseen import context, foreseen
 from probes.linear import RIDGE
 from probes.linear_predicted import METRICS, LinearPredicted
 from probes.regression import Frames, fit
@@ -175,3 +175,10 @@ def test_the_strengths_of_ridge_can_be_set():
 def test_a_data_set_without_coordinates_is_not_supported():
     assert LinearPredicted().supports(SPEC) is None
     assert LinearPredicted().supports(replace(SPEC, coordinates=())) == "it has no coordinates"
+
+
+@pytest.mark.parametrize("seen", [1, 2, 3])
+def test_a_prediction_is_made_from_as_many_frames_as_the_method_needs(seen):
+    split = straight(4, 0, context=seen)
+    expected = [split.slots[:, 7 - 2 - earlier] for earlier in range(seen)]
+    np.testing.assert_array_equal(context(split, 2)[:, 7], np.concatenate(expected, axis=1))
