@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -24,6 +25,8 @@ MEANING: dict[plan.State, str] = {
     "skipped": "skipped",
 }
 
+WIDTH = 100
+"""Characters in a line of names."""
 PROCESS_BYTES = 700_000_000
 """What a process takes besides the frames: Python, its libraries, the buffers of a training step, the frozen slots."""
 
@@ -35,17 +38,28 @@ def listing() -> str:
         lines.append(f"  {name:<18} {suite.about}; budgets: {', '.join(suite.budgets)}")
     registries: tuple[tuple[str, Registry], ...] = (("methods", methods), ("data sets", datasets), ("probes", probes))
     for title, registry in registries:
-        lines.append(title)
-        lines += [f"  {name:<18} {_about(registry, name)}" for name in sorted(registry)]
+        lines += [title, *_entries(registry)]
     return "\n".join(lines)
 
 
-def _about(registry: Registry, name: str) -> str:
-    """The first line of the file that an entry comes from, and the fields that its name presets."""
-    cls, presets = registry.entry(name)
-    about = (sys.modules[cls.__module__].__doc__ or "").strip().partition("\n")[0]
-    preset = ", ".join(f"{key}={value}" for key, value in presets.items())
-    return f"{about} ({preset})" if preset else about
+def _entries(registry: Registry) -> list[str]:
+    """For each name the first line of the file that it comes from, and the fields that it presets.
+
+    Names that say themselves what they preset, as those of games do, share the line of their file.
+    """
+    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name in sorted(registry):
+        cls, presets = registry.entry(name)
+        preset = ", ".join(f"{key}={value}" for key, value in presets.items() if str(value) not in name)
+        alike[cls.__module__, preset].append(name)
+    lines = []
+    for (module, preset), names in alike.items():
+        about = (sys.modules[module].__doc__ or "").strip().partition("\n")[0]
+        told = f"{about} ({preset})" if preset else about
+        named = textwrap.wrap(", ".join(names), WIDTH, break_on_hyphens=False)
+        last = named.pop() if len(named) == 1 else ""
+        lines += [f"  {line}" for line in named] + [f"  {last:<18} {told}"]
+    return lines
 
 
 def describe(items: Sequence[Item], expected: Estimate, verbose: bool = False) -> str:

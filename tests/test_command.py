@@ -163,6 +163,11 @@ def test_list_names_everything(capsys):
     assert main(["--list"]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for registry in (methods, datasets, probes) for name in registry)
+    lines = shown.splitlines()
+    (line,) = [line for line in lines if "scn-saliency" in line]
+    assert line.startswith("  scn-saliency  ") and line.endswith("(diversity_weight=0.0)")
+    (line,) = [line for line in lines if "Atari games seen by a random agent" in line]
+    assert "game=" not in line and "pong, privateeye" in lines[lines.index(line) - 1] + lines[lines.index(line) - 2]
 
 
 @pytest.fixture(scope="module")
