@@ -27,8 +27,10 @@ MEANING: dict[plan.State, str] = {
 
 WIDTH = 100
 """Characters in a line of names."""
-PROCESS_BYTES = 700_000_000
-"""What a process takes besides the frames: Python, its libraries, the buffers of a training step, the frozen slots."""
+PROCESS_BYTES = 2_000_000_000
+"""What a process takes besides the frames: libraries, a training step, frozen slots, regressions; 0.7 to 2.4 GB."""
+MUCH = 1_000_000_000
+"""Bytes of frames that are worth a line."""
 
 
 def listing() -> str:
@@ -88,7 +90,7 @@ def memory_needed(items: Iterable[Item], lanes: int, here: int) -> str:
     """A line about the memory that `lanes` runs at once take, `here` bytes being there; empty where it is not much."""
     with answering("a data set that was asked how much memory it takes"):
         frames = max((int(item.run.dataset.held()) for item in items if item.to_do), default=0)
-    if frames < PROCESS_BYTES:
+    if frames < MUCH:
         return ""
     needed = lanes * (frames + PROCESS_BYTES)
     told = f"  about {needed / 1e9:.1f} GB of memory, {frames / 1e9:.1f} GB of frames in each process; "

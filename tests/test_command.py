@@ -236,12 +236,12 @@ def test_the_plan_says_what_memory_its_processes_take_and_whether_it_is_there(tm
         assert command(tmp_path, "--dry-run", "--methods", "scn", *more) == 0
         return capsys.readouterr().out
 
-    monkeypatch.setattr("benchmark.command.memory", lambda: 4_000_000_000)
+    monkeypatch.setattr("benchmark.command.memory", lambda: 5_000_000_000)
     assert "GB" not in plan("--workers", "2")
     monkeypatch.setattr(tiny.Tiny, "held", lambda self: 2_000_000_000)
-    assert "about 2.7 GB of memory, 2.0 GB of frames in each process; 4.0 GB are here" in plan()
+    assert "about 4.0 GB of memory, 2.0 GB of frames in each process; 5.0 GB are here" in plan()
     told = plan("--workers", "2")
-    assert "about 5.4 GB of memory" in told and "only 4.0 GB are here: give fewer --workers, or take fewer" in told
+    assert "about 8.0 GB of memory" in told and "only 5.0 GB are here: give fewer --workers, or take fewer" in told
     monkeypatch.setattr("benchmark.command.memory", lambda: 2_000_000_000)
     assert "only 2.0 GB are here: take fewer frames" in plan()
     engine = SimpleNamespace(lanes=9, out=tmp_path)
