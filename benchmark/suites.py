@@ -159,11 +159,10 @@ SUITES: dict[str, Suite] = {
                 data={"train_frames": 1_500, "probe_frames": 1_500, "max_episode_steps": 100},
                 meaningful=False,
             ),
-            "quick": Budget(
-                Training(steps=400, frames_per_step=128),
-                data={"train_frames": 10_000, "probe_frames": 10_000, "max_episode_steps": 500},
-            ),
-            # 100 epochs of 100,000 pairs in batches of 128; the data sets' own defaults are the paper's.
+            # The data sets' own defaults are the paper's frames. With a tenth of them even the ceiling's R² is below
+            # zero on several games.
+            "quick": Budget(Training(steps=400, frames_per_step=128)),
+            # 100 epochs of 100,000 pairs in batches of 128.
             "paper": Budget(Training(steps=78_125, frames_per_step=256)),
         },
     ),

@@ -90,8 +90,14 @@ def test_a_data_set_with_a_budget_of_its_own_has_its_training_and_frames_and_the
     assert quick.dataset("bouncing_balls").image_size == 32
     overrides = tuple(parse_overrides(["datasets.bouncing_balls.image_size=16", "datasets.pong.train_frames=777"]))
     assert Configuration("synthetic", "quick", overrides).dataset("bouncing_balls").image_size == 16
-    pong = Configuration("atari", "quick", overrides).dataset("pong")
-    assert (pong.train_frames, pong.probe_frames) == (777, 10_000)
+    pong = Configuration("atari", "smoke", overrides).dataset("pong")
+    assert (pong.train_frames, pong.probe_frames) == (777, 1_500)
+
+
+def test_a_game_has_the_papers_frames_at_the_quick_budget():
+    for budget in ("quick", "paper"):
+        pong = Configuration("atari", budget).dataset("pong")
+        assert (pong.train_frames, pong.probe_frames, pong.max_episode_steps) == (100_000, 50_000, 27_000)
 
 
 def test_a_field_whose_type_is_not_there_is_one_line():
