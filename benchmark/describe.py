@@ -49,13 +49,13 @@ def _entries(registry: Registry) -> list[str]:
 
     Names that say themselves what they preset, as those of games do, share the line of their file.
     """
-    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+    alike: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for name in sorted(registry):
         cls, presets = registry.entry(name)
         preset = ", ".join(f"{key}={value}" for key, value in presets.items() if str(value) not in name)
-        alike[cls.__module__, preset].append(name)
+        alike[cls.__module__, preset, name if preset or not presets else ""].append(name)
     lines = []
-    for (module, preset), names in alike.items():
+    for (module, preset, _), names in alike.items():
         about = (sys.modules[module].__doc__ or "").strip().partition("\n")[0]
         told = f"{about} ({preset})" if preset else about
         named = textwrap.wrap(", ".join(names), WIDTH, break_on_hyphens=False)
