@@ -8,7 +8,8 @@ import pytest
 from jaxtyping import install_import_hook
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # tests compile more than they compute
+# Tests compile more than they compute.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 install_import_hook(["benchmark", "methods", "datasets", "probes"], "shapes.check")
 
 import tiny  # noqa: E402, F401  registers the small data set, with the hook in place
