@@ -17,7 +17,7 @@ from benchmark.engines import Engine
 from benchmark.engines.process import Duty
 from benchmark.errors import UserError
 from benchmark.estimate import Estimate, Timings, estimate
-from benchmark.grid import TUNING, planned, runs_under, say_unused, wanted
+from benchmark.grid import TUNING, named, planned, runs_under, say_unused, wanted
 from benchmark.loss_logs import opener
 from benchmark.machine import cache_folder, memory, writable
 from benchmark.options import parse
@@ -71,7 +71,7 @@ def _main(options: argparse.Namespace) -> int:
         raise UserError(f"--report-only: {str(options.out)!r} has no records; with --out name {' or '.join(inside)}")
     out = writable(options.out, "the output folder", "choose another with --out")
     if options.report_only:
-        report(out, options.siunitx)
+        report(out, options.siunitx, named(options))
         return 0
     say_unused(parse_overrides(options.set), grid)
     if options.log:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from benchmark import plan, tuning
 from benchmark.configure import Configuration, Override, datasets_by_suite, parse_overrides, select
 from benchmark.errors import UserError
 from benchmark.plan import Item
+from benchmark.records import Record
 from benchmark.registry import methods, probes
 
 TUNING = "tuning"
@@ -31,6 +32,14 @@ def wanted(options: argparse.Namespace) -> list[plan.Run]:
     for override in overrides:
         check_used(override, united)
     return united
+
+
+def named(options: argparse.Namespace) -> Callable[[Record], bool]:
+    """Is a record of one of the methods, data sets and suites that the options name? All are where they name none."""
+    lists = {"method": options.methods, "dataset": options.datasets, "suite": options.suite}
+    names = {kind: text.replace(",", " ").split() for kind, text in lists.items() if text is not None}
+    wanted = {kind: some for kind, some in names.items() if "all" not in some}
+    return lambda record: all(getattr(record, kind) in some for kind, some in wanted.items())
 
 
 def check_used(override: Override, grid: Sequence[plan.Run]) -> None:

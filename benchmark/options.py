@@ -47,7 +47,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--slurm", type=Path, metavar="FILE", help="submit Slurm jobs that do the runs; options in YAML")
     add("--list", action="store_true", help="list suites, data sets, methods and probes")
     add("--dry-run", action="store_true", help="show the plan and stop")
-    add("--report-only", action="store_true", help="write the tables from the records that exist")
+    add("--report-only", action="store_true", help="write the tables from the records there are, of what is named")
     add("--siunitx", action="store_true", help="align numbers in the LaTeX tables by the package siunitx")
     add("--compare", nargs=2, type=Path, metavar=("A", "B"), help="what changed from one output folder to another")
     add("--retry-failed", action="store_true", help="run failed runs again")

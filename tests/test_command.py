@@ -1,5 +1,6 @@
 """The command, from a typing mistake to the tables, on a data set of a hundred small frames."""
 
+import csv
 import json
 import os
 import shutil
@@ -277,6 +278,21 @@ def test_report_only_rebuilds_the_tables_byte_for_byte(copy):
     shutil.rmtree(copy / "tables")
     assert main(["--report-only", "--out", str(copy)]) == 0
     assert content(copy) == before
+
+
+def test_report_only_shows_the_methods_data_sets_and_suites_that_are_named(copy, capsys):
+    def shown(*arguments: str) -> set[str]:
+        assert main(["--report-only", "--out", str(copy), *arguments]) == 0
+        (table,) = (copy / "tables").rglob("cross-r2-ridge.csv")
+        return {line["column"].split()[0] for line in csv.DictReader(table.open())}
+
+    everyone = {"random-cnn", "scn", "supervised"}
+    assert shown() == shown("--methods", "all", "--datasets", "tiny") == everyone
+    assert shown("--methods", "scn,cswm") == {"scn"}
+    capsys.readouterr()
+    for nothing in (["--methods", "setcon"], ["--datasets", "pong"], ["--suite", "worlds"]):
+        assert main(["--report-only", "--out", str(copy), *nothing]) == 2
+        assert "records under" in (told := capsys.readouterr().err) and "is of the methods, data sets" in told
 
 
 def test_report_only_of_an_empty_folder_says_so(tmp_path, capsys):

@@ -93,6 +93,14 @@ def test_single_columns_that_could_not_be_tested_are_named():
     assert "Not tested, for want of 3 pairs: MSE p (1e-2)." in found.notes[0]
 
 
+def test_single_means_that_could_not_be_tested_are_told_of():
+    values = {"a": np.full((3, 1), 0.5), "b": np.array([[0.3], [0.31], [0.33]]), "c": np.full((1, 1), 0.4)}
+    told = "A mean that has fewer than 3 pairs with the best is not tested either."
+    found = tables(grid(values, ("pong",)))["cross-r2-ridge"]
+    assert cell(found, "pong", "c").alike is None and told in found.notes[0]
+    assert told not in tables(grid({name: values[name] for name in "ab"}, ("pong",)))["cross-r2-ridge"].notes[0]
+
+
 def test_holm_counts_all_that_are_compared():
     # One p of .03 is significant by itself, not as the smallest of two.
     t = 5.6
@@ -154,10 +162,10 @@ def test_the_distance_from_the_paper_stands_beside_its_value():
         assert not any(column.distance for column in short.columns)
 
 
-def test_a_paper_without_errors_is_compared_in_ours_alone():
+def test_a_paper_without_errors_is_compared_in_the_error_measured_here():
     found = tables(grid({"scn": np.array([[0.6], [0.7], [0.8]])}, ("pong",)))["table3-r2"]
     assert cell(found, "pong", "scn").distance == pytest.approx((0.7 - 0.73) / (0.1 / 3**0.5))
-    assert "ours alone as the paper's is not known" in found.notes[0]
+    assert "here alone as the paper's is not known" in found.notes[0]
 
 
 def test_distances_are_printed_with_their_sign():
@@ -182,7 +190,7 @@ def test_collapsed_runs_are_marked_in_every_table_and_named_below():
 
 
 def test_the_headline_has_every_suite_of_a_budget_and_a_dash_for_what_is_missing():
-    ranked = row("ranking", "hits_at_1", "p1", 0.97)
+    ranked = row("ranking", "hits_at_1", "p10", 0.97)
     records = [
         *(game("pong", method, seed, 0.5) for method in ("scn", "supervised", "random-cnn") for seed in (0, 1)),
         record("gridworld", "setcon", 0, decoded(0.01, 0.02)),
@@ -194,15 +202,40 @@ def test_the_headline_has_every_suite_of_a_budget_and_a_dash_for_what_is_missing
     assert [c.title for c in found.columns] == [
         *("R², std.", "compactness, std.", "modularity, std."),
         *("MSE s (1e-2)", "MSE p1 (1e-2)"),
-        "Hits@1, 1 step (%)",
+        "Hits@1, 10 steps (%)",
     ]
     assert [c.group for c in found.columns][::3] == ["pong, n = 2", "gridworld, n = 1"]
-    assert cell(found, "cswm", "Hits@1, 1 step (%)").ours.mean == 97
+    assert cell(found, "cswm", "Hits@1, 10 steps (%)").ours.mean == 97
     assert cell(found, "setcon", "MSE p1 (1e-2)").ours.mean == 2
     assert cell(found, "scn", "MSE p1 (1e-2)") == Cell()
     text = latex.render(found, "x")
     assert r"\multicolumn{3}{c}{pong, n = 2} & \multicolumn{2}{c}{gridworld, n = 1}" in text
     assert r"\cmidrule(lr){2-4}\cmidrule(lr){5-6}\cmidrule(lr){7-7}" in text
+
+
+def test_below_the_headline_stands_what_is_reached_without_a_model():
+    notes = {"decoder": {"mean_image_mse": 0.2, "previous_frame_mse": 0.07}}
+    clustered = row("colour-kmeans", "fg_ari", "pixels", 0.97)
+    balls = [*decoded(0.01, 0.02, 0.5, 0.5), clustered]
+    records = [
+        record("gridworld", "setcon", 0, decoded(0.01, 0.02), notes=notes),
+        record("bouncing_balls", "setcon", 0, balls, notes={"decoder": {"mean_image_mse": 0.3}}),
+        game("pong", "scn", 0, 0.5),
+    ]
+    (found,) = everything(records, CONTEXT)["headline-quick"]
+    below = {r.title: [c.mean and round(c.mean, 6) for c in r.cells[3:]] for r in found.rows if r.summary}
+    assert [c.title for c in found.columns[3:]] == [
+        *("MSE s (1e-2)", "MSE p1 (1e-2)"),
+        *("MSE s (1e-2)", "MSE p1 (1e-2)", "FG-ARI s (%)", "FG-ARI p1 (%)"),
+    ]
+    assert below == {
+        "previous frame": [None, 7.0, None, None, None, None],
+        "mean frame": [20.0, None, 30.0, None, None, None],
+        "colour k-means": [None, None, None, None, 97.0, None],
+    }
+    assert found.notes[-1].startswith("Last rows: what is reached without a model, by the frame before, the mean of")
+    (games,) = everything(records[2:], CONTEXT)["headline-quick"]
+    assert not any(r.summary for r in games.rows) and "Last rows" not in " ".join(games.notes)
 
 
 def test_a_column_of_the_headline_has_the_n_of_its_own_data_sets():

@@ -265,34 +265,44 @@ def test_each_budget_has_its_own_set_and_smoke_says_that_it_means_nothing():
 
 def test_the_caption_says_how_the_numbers_were_made():
     records = [record("pong", "scn", seed, r2=0.1) for seed in range(3)]
-    caption = tables(records)["table3-r2"].caption
-    for part in (
-        "n = 3 seeds (0, 1 and 2)",
-        "budget quick",
-        "400 steps of up to 128 frames (0.26 % of",
-        "code 0123456789ab.",
-    ):
-        assert part in caption
+    table = tables(records)["table3-r2"]
+    for part in ("n = 3 seeds (0, 1 and 2)", "budget quick", "400 steps of up to 128 frames (0.26 % of"):
+        assert part in table.caption
+    assert table.provenance == "Trained by code 0123456789ab."
+    assert table.provenance in markdown.render(table) and f"% {table.provenance}\n" in latex.render(table, SET)
 
 
-def test_the_caption_marks_code_that_differs_from_its_commit():
+@pytest.mark.parametrize("others", [1, 5])
+def test_the_caption_says_which_data_sets_were_trained_on_for_longer(others):
+    longer = {"training": {"steps": 800, "frames_per_step": 128}}
+    games = ("asteroids", "berzerk", "bowling", "boxing", "breakout")[:others]
+    runs = [replace(record(game, "scn", r2=0.1), configuration=longer) for game in games]
+    told = tables([record("pong", "scn", r2=0.1), *runs])["table3-r2"].caption
+    where = "asteroids" if others == 1 else "5 data sets"
+    assert told.endswith(
+        "training 400 steps of up to 128 frames (0.26 % of the paper's) on pong and "
+        f"800 steps of up to 128 frames (0.51 % of the paper's) on {where}."
+    )
+
+
+def test_what_differs_from_its_commit_is_marked():
     changed = replace(record("pong", "scn", r2=0.1), provenance={"commit": "0123456789ab+"})
-    assert "code 0123456789ab+." in tables([changed])["table3-r2"].caption
-    both = tables([changed, record("pong", "scn", 1, r2=0.1)])["table3-r2"].caption
+    assert "code 0123456789ab+." in tables([changed])["table3-r2"].provenance
+    both = tables([changed, record("pong", "scn", 1, r2=0.1)])["table3-r2"].provenance
     assert "code 0123456789ab and 0123456789ab+." in both
 
 
 def test_the_caption_does_not_speak_of_runs_that_gave_no_number():
     other = {"training": {"steps": 999, "frames_per_step": 128}}
     lost = replace(failed("pong", "cswm"), configuration=other, provenance={"commit": "fedcba987654"})
-    caption = tables([record("pong", "scn", r2=0.1), lost])["table3-r2"].caption
-    assert "400 steps" in caption and "999 steps" not in caption and "fedcba" not in caption
+    table = tables([record("pong", "scn", r2=0.1), lost])["table3-r2"]
+    assert "400 steps" in table.caption and "999 steps" not in table.caption and "fedcba" not in table.provenance
 
 
 def test_what_is_trained_on_other_data_than_the_papers_is_no_share_of_its_training():
     trained = {"training": {"steps": 7, "frames_per_step": 128}}
     mine = replace(record("mine", "scn", r2_ridge=0.1), configuration=trained)
-    assert "training 7 steps of up to 128 frames;" in tables([mine])["cross-r2-ridge"].caption
+    assert "training 7 steps of up to 128 frames." in tables([mine])["cross-r2-ridge"].caption
 
 
 @pytest.mark.parametrize(("steps", "share"), [(400, "0.51 %"), (78_125, "100 %"), (156_250, "200 %")])
@@ -382,15 +392,23 @@ def test_latex_sets_ours_and_the_papers_value_under_one_title():
     assert r"\label{tab:atari-quick-small}" in text
 
 
-def test_a_table_too_wide_to_be_read_upright_lies_on_its_side():
+def test_a_wide_table_goes_over_two_columns_and_one_too_wide_to_be_read_upright_lies_on_its_side():
     one = small("R2")
     (row,) = one.rows
-    for copies, lies in ((1, False), (4, False), (12, True)):
+    for copies, kind in ((1, "table"), (4, "table*"), (12, "sidewaystable*")):
         wide = replace(one, columns=one.columns * copies, rows=(replace(row, cells=row.cells * copies),))
         text = latex.render(wide, SET)
-        assert (r"\begin{sidewaystable}" in text) == (r"\end{sidewaystable}" in text) == ("rotating" in text) == lies
-        assert (r"\begin{table}" in text) == (r"\end{table}" in text) == (not lies)
+        assert f"\\begin{{{kind}}}" in text and f"\\end{{{kind}}}" in text
+        assert ("rotating" in text) == (copies == 12)
     assert "rotating" in latex.document([])
+
+
+def test_the_tabular_alone_has_the_same_lines_and_is_no_float():
+    whole, alone = latex.render(small("R2"), SET).splitlines(), latex.render_tabular(small("R2")).splitlines()
+    start, end = (alone.index(line) for line in (r"\begin{tabular}{lrrr}", r"\end{tabular}%"))
+    assert alone[start : end + 1] == whole[whole.index(alone[start]) : whole.index(alone[end]) + 1]
+    assert end == len(alone) - 1 and all(line.startswith("% ") for line in alone[:start])
+    assert "% † few" in alone
 
 
 def test_latex_escapes_every_special_sign():

@@ -16,7 +16,7 @@ from benchmark.report.bootstrap import (
     iqm,
     probability_of_improvement,
 )
-from benchmark.report.captions import caption
+from benchmark.report.captions import caption, provenance
 from benchmark.report.collapse import footnote
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import Summary
@@ -66,7 +66,14 @@ def _aggregates(scores: Scores, known: Samples) -> Table:
     heads = (Column("mean R²", 2), Column("IQM of R²", 2), Column("average rank", 1))
     notes = _notes(scores, known)
     return Table(
-        "aggregates", caption(lead, scores, spread=False), "method", heads, tuple(rows), len(scores.seeds), notes
+        "aggregates",
+        caption(lead, scores, spread=False),
+        "method",
+        heads,
+        tuple(rows),
+        len(scores.seeds),
+        notes,
+        provenance(scores),
     )
 
 
@@ -91,7 +98,14 @@ def _improvement(scores: Scores, known: Samples) -> Table:
     heads = tuple(Column(f"over {entrant.title}", 2) for entrant in known)
     notes = _notes(scores, known)
     return Table(
-        "improvement", caption(lead, scores, spread=False), "method", heads, tuple(rows), len(scores.seeds), notes
+        "improvement",
+        caption(lead, scores, spread=False),
+        "method",
+        heads,
+        tuple(rows),
+        len(scores.seeds),
+        notes,
+        provenance(scores),
     )
 
 

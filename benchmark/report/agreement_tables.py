@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from benchmark.report.captions import caption
+from benchmark.report.captions import caption, provenance
 from benchmark.report.comparison import AS_IN_PAPERS
 from benchmark.report.published import published
 from benchmark.report.scores import Entrant, Scores
@@ -15,8 +15,6 @@ from benchmark.report.table import Cell, Column, Row, Table
 
 Pairs = tuple[tuple[float, float], ...]
 """Ours and the paper's."""
-
-NOTES = ("In brackets, of how many of the paper's values we have ours; of fewer than 3 no order is told (dash).",)
 
 FEWEST = 3
 """Of fewer pairs no order is told."""
@@ -64,8 +62,8 @@ def scn(scores: Scores) -> Table | None:
         lines.append(_over_methods(scores, metric, over, theirs, metric))
     lead = (
         "Agreement with Racah & Chandar 2020 in the paper's forms, on test: of a method's R² over the games shown "
-        "(Table 3), and of the methods' means over them, the paper's being those of its values for these games (with "
-        "all of its games those of Table 1 too)."
+        "(its Table 3), and of the methods' means over them, the paper's being those of its values for these games "
+        "(with all of its games those of its Table 1 too)."
     )
     return _table("agreement", lead, scores, lines)
 
@@ -85,7 +83,7 @@ def setcon(scores: Scores) -> Table | None:
         theirs = {method: row[printed][0] for method, row in paper.items() if printed in row}
         lines += [_over_methods(scores, title, (dataset,), theirs, metric, target, "decoder")] if theirs else []
     where = "Table 1 and, of setcon-random-init, B.4" if "setcon-random-init" in paper else "Table 1"
-    return _table(f"agreement-{dataset}", f"Agreement on {dataset} with Löwe et al. 2020, {where}.", scores, lines)
+    return _table(f"agreement-{dataset}", f"Agreement on {dataset} with Löwe et al. 2020, its {where}.", scores, lines)
 
 
 def _over_games(scores: Scores, method: str, games: Sequence[str]) -> Line:
@@ -117,9 +115,22 @@ def _table(name: str, lead: str, scores: Scores, lines: Sequence[Line]) -> Table
         summary = None if value is None else Summary(value, None, len(line.pairs))
         cell = Cell(summary, covered=(len(line.pairs), line.wanted))
         rows.append(Row(line.title, tuple(cell if line.measure == head else Cell() for head in heads)))
+    either = "the row has the other measure, or " if len(heads) > 1 else ""
+    notes = (
+        "In brackets, of how many of the paper's values there are ours; of methods all that its table has, a floor and "
+        "a ceiling too.",
+        f"Dash: {either}there are fewer than {FEWEST} values, of which no order is told.",
+    )
     meaning = "Correlation of the ranks of our means over seeds and of the paper's values; 1 is the same order."
     columns = tuple(Column(head, 2) for head in heads)
     table = Table(
-        name, caption(f"{lead} {meaning}", scores, spread=False), "of", columns, tuple(rows), len(scores.seeds), NOTES
+        name,
+        caption(f"{lead} {meaning}", scores, spread=False),
+        "of",
+        columns,
+        tuple(rows),
+        len(scores.seeds),
+        notes if any(None is cell.mean for row in rows for cell in row.cells) else notes[:1],
+        provenance(scores),
     )
     return table if any(value is not None for value in found.values()) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.records import Record
@@ -13,16 +13,19 @@ from benchmark.report.statistics import FEWEST_PAIRS
 from benchmark.report.table import ALIKE, Cell
 from benchmark.suites import SUITES, Training, paper_share
 
+MOST_NAMED = 4
+"""Data sets that are named where runs on them trained differently; of more their number is told."""
+
 PLUMBING = "Plumbing test: the numbers mean nothing."
 
 NOT_WORSE = (
     "not significantly worse than the best (two-sided paired t-tests over data sets, or over seeds where there are "
-    "fewer than 3 data sets, corrected by Holm, p ≥ 0.05)."
+    "fewer than 3 data sets, corrected by Holm for the number of methods that are tested, p ≥ 0.05)."
 )
 
 
 def caption(lead: str, scores: Scores, spread: bool = True) -> str:
-    """`lead` says what is shown; then the seeds, the training, the protocol and the commits, from the records.
+    """`lead` says what is shown; then the seeds and the training, from the records.
 
     `spread` is False where no cell has a standard error over seeds.
     """
@@ -30,6 +33,27 @@ def caption(lead: str, scores: Scores, spread: bool = True) -> str:
     means_nothing = scores.budget in budgets and not budgets[scores.budget].meaningful
     warning = PLUMBING if means_nothing else ""
     return " ".join(filter(None, (warning, lead, _seeds(scores.seeds, spread), _training(scores))))
+
+
+def provenance(scores: Scores) -> str:
+    """The data's protocol and the commits that trained, from the records; "" where they know neither."""
+    settings = {
+        "data protocol": _distinct(_protocol(record) for record in _answered(scores)),
+        "trained by code": _distinct(commit_of(record) for record in _answered(scores)),
+    }
+    told = "; ".join(f"{name} {text}" for name, text in settings.items() if text)
+    return f"{told[0].upper()}{told[1:]}." if told else ""
+
+
+def training(scores: Scores) -> str:
+    """How long the runs trained, and of which data sets where these differ: "400 steps of up to 128 frames"."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for record in _answered(scores):
+        if steps := _steps(record):
+            found[steps].add(record.dataset)
+    if len(found) == 1:
+        return listed(found)
+    return listed(f"{steps} on {_few(sorted(names))}" for steps, names in sorted(found.items()))
 
 
 def sentences(text: str) -> list[str]:
@@ -57,10 +81,10 @@ def notes(
         signs.append(f"Bold: {bold} as printed{', ceilings left out' if ceilings else ''}.")
     if ceilings:
         signs.append("A ceiling reads labels.")
-    signs += _tested({title: cells for title, cells in compared.items() if any(cell.best for cell in cells)})
+    signs += _tested({title: cells for title, cells in compared.items() if any(cell.best for cell in cells)}, entrants)
     if any(cell.distance is not None for cell in shown):
-        alone = "" if any(cell.paper_se is not None for cell in shown) else ", ours alone as the paper's is not known"
-        signs.append(f"Diff.: ours less the paper's, in units of the combined standard error{alone}.")
+        alone = "" if any(cell.paper_se is not None for cell in shown) else ", here alone as the paper's is not known"
+        signs.append(f"Diff.: here less the paper's, in units of the combined standard error{alone}.")
     status = Counter(record.status for record in scores.runs.values())
     missing = "Dash: not run, failed, undefined, or a mean that needs such a value."
     failed = status["failed"]
@@ -72,7 +96,7 @@ def notes(
     return tuple(filter(None, (" ".join(signs), missing, footnote(scores, entrants))))
 
 
-def _tested(compared: Mapping[str, Sequence[Cell]]) -> list[str]:
+def _tested(compared: Mapping[str, Sequence[Cell]], entrants: Sequence[Entrant]) -> list[str]:
     """What the sign of a mean like the best says, and where differences were not tested."""
     tested = [title for title, cells in compared.items() if any(cell.alike is not None for cell in cells)]
     untested = [title for title in compared if title not in tested]
@@ -84,7 +108,17 @@ def _tested(compared: Mapping[str, Sequence[Cell]]) -> list[str]:
     left = f"Not tested, {few}: {listed(untested)}." if untested else ""
     if len(untested) > len(tested):
         left = f"Tested: {listed(tested)}; the others were not, {few}."
+    if any(
+        _left_untested(cell, entrant)
+        for title in tested
+        for entrant, cell in zip(entrants, compared[title], strict=True)
+    ):
+        left = f"{left} A mean that has fewer than {FEWEST_PAIRS} pairs with the best is not tested either.".strip()
     return [f"{ALIKE} {NOT_WORSE}", *filter(None, [left])]
+
+
+def _left_untested(cell: Cell, entrant: Entrant) -> bool:
+    return cell.ours is not None and cell.alike is None and not cell.best and entrant.role != "ceiling"
 
 
 def _seeds(seeds: tuple[int, ...], spread: bool) -> str:
@@ -96,14 +130,21 @@ def _seeds(seeds: tuple[int, ...], spread: bool) -> str:
 
 
 def _training(scores: Scores) -> str:
-    records = [record for record in scores.runs.values() if record.status == "ok" or record.metrics]
-    settings = {"training": _distinct(_steps(record) for record in records)}
-    settings |= {"data protocol": _distinct(_protocol(record) for record in records)}
-    settings |= {"trained by code": _distinct(commit_of(record) for record in records)}
-    told = [f"{name} {text}" for name, text in settings.items() if text]
-    if any("tuned" in record.training for record in records):
-        told.insert(0, "learning rates chosen by --tune")
-    return f"Suite {scores.suite}, budget {scores.budget}{'; ' if told else ''}{'; '.join(told)}."
+    told = [f"Suite {scores.suite}, budget {scores.budget}"]
+    if any("tuned" in record.training for record in _answered(scores)):
+        told.append("learning rates chosen by --tune")
+    if trained := training(scores):
+        told.append(f"training {trained}")
+    return f"{'; '.join(told)}."
+
+
+def _answered(scores: Scores) -> list[Record]:
+    """The runs that gave numbers."""
+    return [record for record in scores.runs.values() if record.status == "ok" or record.metrics]
+
+
+def _few(names: Sequence[str]) -> str:
+    return listed(names) if len(names) <= MOST_NAMED else f"{len(names)} data sets"
 
 
 def _distinct(texts: Iterable[str]) -> str:

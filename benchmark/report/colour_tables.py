@@ -51,7 +51,7 @@ def _error(scores: Scores, columns: dict[str, Variant], target: str) -> Table:
         for dataset, variant in columns.items()
     ]
     lead = (
-        f"Figure 6: MSE {label}, of frames decoded from {what}, on GridWorld by the number of colours (each of another "
-        "object) and of slots; on [-1, 1] in units of 1e-2, lower is better."
+        f"MSE {label} (Figure 6 of Löwe et al. 2020), of frames decoded from {what}, on GridWorld by the number of "
+        "colours (each of another object) and of slots; on [-1, 1] in units of 1e-2, lower is better."
     )
     return by_method(f"figure6-mse-{label}", lead, scores, (), measures, bold="the lowest")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
-from benchmark.report.captions import caption, notes
+from benchmark.report.captions import caption, notes, provenance
 from benchmark.report.collapse import collapsed
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import Summary, differences, holm, paired
@@ -81,20 +81,23 @@ def by_method(
 ) -> Table:
     """A row a method, the paper's `methods` and all others (none where `closed`); the best of a column is bold.
 
+    Columns in which no method has a value, here or in the paper, are left out where others have some.
     A method that was not run has a row where a paper's value stands in it.
     """
     known = {method for method, _, _ in scores.runs}
     known |= {e for e in scores.entrants(methods) if any(e.method in measure.paper for measure in measures)}
     entrants = [e for e in scores.entrants(methods) if e in known and (e.method in methods or not closed)]
-    columns = [cells(scores, entrants, measure) for measure in measures]
+    found = [(measure.column, cells(scores, entrants, measure)) for measure in measures]
+    found = [(head, column) for head, column in found if any(c.ours or c.paper is not None for c in column)] or found
+    heads, columns = tuple(head for head, _ in found), [column for _, column in found]
     rows = tuple(
         Row(entrant.title, tuple(row), method=entrant.method)
         for entrant, row in zip(entrants, zip(*columns, strict=True), strict=True)
     )
-    heads = tuple(measure.column for measure in measures)
     compared = {head.full_title: column for head, column in zip(heads, columns, strict=True)}
     below = notes(scores, entrants, compared, bold)
-    return beside_the_papers(Table(name, caption(lead, scores), "method", heads, rows, len(scores.seeds), below))
+    text, seeds, origin = caption(lead, scores), len(scores.seeds), provenance(scores)
+    return beside_the_papers(Table(name, text, "method", heads, rows, seeds, below, origin))
 
 
 def beside_the_papers(table: Table) -> Table:

@@ -42,10 +42,10 @@ def ranking(scores: Scores) -> Table:
     spread = Column("variance", 3)
     measures.append(Measure("embedding_variance", spread, (dataset,), compared=False, target="s", probe="ranking"))
     lead = (
-        f"Table 1 on {dataset}: how often, of all predictions, a true state's own is the nearest to it (H@1), and "
+        f"How often on {dataset}, of all predictions, a true state's own is the nearest to it (H@1), and "
         f"the mean inverse rank of its own (MRR), {listed(map(str, STEPS))} steps ahead, among {_candidates(scores)} "
-        "test scenes in distinct states; ties share a rank. The paper (Kipf et al. 2020): mean over 4 runs, ties "
-        "broken towards the truth. Still: H@1 of the same encoder if no change is predicted. Variance: of "
+        "test scenes in distinct states; ties share a rank. The paper: Table 1 of Kipf et al. 2020, mean over 4 runs, "
+        "ties broken towards the truth. Still: H@1 of the same encoder if no change is predicted. Variance: of "
         "the embeddings, mean over their elements; near 0 they have collapsed."
     )
     return by_method(f"ranking-{dataset}", lead, scores, tuple(paper), measures)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
-from benchmark.report.captions import PLUMBING, caption, notes, sentences
+from benchmark.report.captions import PLUMBING, caption, notes, provenance, training
 from benchmark.report.comparison import Measure, cells
 from benchmark.report.scores import Scores
+from benchmark.report.statistics import Summary
 from benchmark.report.table import Column, Row, Table
+from benchmark.report.yardsticks import by_colour, painted, with_yardsticks
 from benchmark.suites import SUITES
 
 
@@ -42,17 +45,27 @@ MAIN: dict[str, tuple[Main, ...]] = {
         Main("modularity, std.", 3, "linear", "modularity_std"),
     ),
     "synthetic": (*_decoded("gridworld"), *_decoded("bouncing_balls")),
-    "worlds": (Main("Hits@1, 1 step (%)", 1, "ranking", "hits_at_1", "p1", 100.0),),
+    "worlds": (Main("Hits@1, 10 steps (%)", 1, "ranking", "hits_at_1", "p10", 100.0),),
 }
-"""What stands for a suite. GridWorld's objects are single pixels, so that it has no FG-ARI and no column of it."""
+"""What stands for a suite. GridWorld's objects are single pixels, so that it has no FG-ARI and no column of it. Hits
+are counted far ahead, as one step ahead even predicting no change has all.
+"""
+
+WITHOUT_MODEL: dict[tuple[str, str], tuple[str, Callable[[Scores], Summary | None]]] = {
+    ("mse", "p1"): ("previous frame", partial(painted, name="previous_frame_mse")),
+    ("mse", "s"): ("mean frame", partial(painted, name="mean_image_mse")),
+    ("fg_ari", "s"): ("colour k-means", by_colour),
+}
+"""By metric and target the yardstick that belongs to it, and how it is found in the scores of one data set."""
 
 LEAD = "Every method by the main metrics of every suite, on test."
+SEEDS = "Mean ± standard error over the n seeds of a column, or over as many as a cell says; without ± it is one seed."
 ABOUT = {
     "atari": "Atari: slot accuracy (R² of ridge regression on standardised slots), compactness and modularity of its "
-    "weights, standardised too, averaged over the suite's games; any other data set has columns of its own.",
+    "weights, standardised too.",
     "synthetic": "Synthetic videos: mean squared error (GridWorld's and the balls' frames are on [-1, 1]) and FG-ARI "
     "of a decoder trained on frozen slots, from the slots of a frame (s) and from those predicted one step ahead (p1).",
-    "worlds": "Worlds: how often, of all predictions, a true state's own is the nearest to it.",
+    "worlds": "Worlds: how often, of all predictions ten steps ahead, a true state's own is the nearest to it.",
 }
 """What the columns of a suite are."""
 
@@ -71,13 +84,27 @@ def _headline(sets: Sequence[Scores]) -> Table:
         Row(entrant.title, tuple(found[i] for _, found in columns), method=entrant.method)
         for i, entrant in enumerate(entrants)
     )
-    told = [sentence for scores in sets for sentence in sentences(caption("", scores))]
     about = [ABOUT[scores.suite] for scores in sets]
-    text = " ".join(dict.fromkeys([*[PLUMBING] * (PLUMBING in told), LEAD, *about, *told]))
+    warning = [PLUMBING] * caption("", everyone).startswith(PLUMBING)
+    trained = "; ".join(f"{scores.suite} {training(scores)}" for scores in sets if training(scores))
+    steps = [f"Training: {trained}."] * bool(trained)
+    text = " ".join([*warning, LEAD, *about, SEEDS, f"Budget {everyone.budget}.", *steps])
     heads = tuple(column for column, _ in columns)
     best = "the lowest MSE, else the highest" if any("MSE" in head.title for head in heads) else "the highest"
     below = notes(everyone, entrants, {head.full_title: found for head, found in columns}, best)
-    return Table("headline", text, "method", heads, rows, max(len(s.seeds) for s in sets), below)
+    most = max(len(scores.seeds) for scores in sets)
+    table = Table("headline", text, "method", heads, rows, most, below, provenance(everyone))
+    return with_yardsticks(table, _yardsticks(sets))
+
+
+def _yardsticks(sets: Sequence[Scores]) -> dict[str, dict[str, Summary | None]]:
+    """What is reached without a model, in the columns of one data set to which it belongs."""
+    found: dict[str, dict[str, Summary | None]] = {name: {} for name, _ in WITHOUT_MODEL.values()}
+    for scores, measure in [(one, measure) for one in sets for measure in _columns(one)]:
+        name, find = WITHOUT_MODEL.get((measure.metric, measure.target), ("", None))
+        if find and len(measure.over) == 1:
+            found[name][measure.column.full_title] = find(scores.restricted(measure.over))
+    return found
 
 
 def _anywhere(suite: str) -> Iterable[Main]:

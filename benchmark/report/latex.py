@@ -1,5 +1,7 @@
-"""A table as LaTeX: needs the packages booktabs and graphicx, siunitx where numbers are aligned by it, and rotating
-where it is too wide to stand upright.
+"""A table as LaTeX, for documents of one column or two: as a float, and its tabular alone for a float of one's own.
+
+Needs the packages booktabs and graphicx, siunitx where numbers are aligned by it, and rotating where a table is too
+wide to stand upright.
 """
 
 from __future__ import annotations
@@ -32,8 +34,9 @@ SIGNS = {
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 """Shrinks what is wider than the page, and nothing else."""
 
-WIDEST = 140
-"""Characters of a line of an upright table: those of a wider one would be shrunk until they cannot be read."""
+COLUMN, WIDEST = 60, 140
+"""Characters of a line of a table in one of two columns, and of an upright one: a wider one's would be shrunk until
+they cannot be read."""
 GAP, SMALL = 1.5, 0.7
 """Characters between two columns; the width of a small one."""
 
@@ -104,32 +107,52 @@ def document(inputs: Sequence[str], form: Form = PLAIN) -> str:
 def render(table: Table, folder: str, form: Form = PLAIN) -> str:
     """A floating table, its caption above, as wide as the page at most; labelled "tab:<folder>-<name>".
 
-    One of lines longer than WIDEST lies on its side.
+    One of lines longer than COLUMN goes over both columns where there are two, one longer than WIDEST on its side.
     """
-    body = [_row(table, row, form) for row in table.rows]
-    if table.rows and table.rows[-1].summary:
-        body.insert(sum(not row.summary for row in table.rows), r"\midrule")
-    lies = _characters(table) > WIDEST
-    packages = f"{form.packages},{ROTATING}" if lies else form.packages
+    width = _characters(table)
+    kind = "sidewaystable*" if width > WIDEST else "table*" if width > COLUMN else "table"
     lines = [
-        f"% Needs \\usepackage{{{packages}}}{f' and {SET_UP}' if form is ALIGNED else ''}.",
-        r"\begin{sidewaystable}" if lies else r"\begin{table}[htbp]",
+        *_comments(table, form, f",{ROTATING}" if width > WIDEST else ""),
+        f"\\begin{{{kind}}}{'[htbp]' if width <= WIDEST else ''}",
         r"\centering",
         f"\\caption{{{escape(table.caption)}}}",
         f"\\label{{tab:{folder}-{table.name}}}",
         r"\medskip\setlength{\tabcolsep}{4pt}",
         FIT,
+        *_tabular(table, form),
+        "}",
+        f"\\par\\smallskip{{\\footnotesize {escape(' '.join(table.notes))}\\par}}",
+        f"\\end{{{kind}}}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def render_tabular(table: Table, form: Form = PLAIN) -> str:
+    """The tabular alone, for a float with a caption of one's own; the notes are comments in it."""
+    notes = [f"% {' '.join(note.split())}" for note in table.notes]
+    return "\n".join([*_comments(table, form), *notes, *_tabular(table, form)]) + "\n"
+
+
+def _comments(table: Table, form: Form, more: str = "") -> list[str]:
+    """The packages that are needed, `more` among them, and where the numbers come from."""
+    needs = f"% Needs \\usepackage{{{form.packages}{more}}}{f' and {SET_UP}' if form is ALIGNED else ''}."
+    return [needs, *([f"% {' '.join(table.provenance.split())}"] if table.provenance else [])]
+
+
+def _tabular(table: Table, form: Form) -> list[str]:
+    """Its lines, the last of them ending in a comment sign so that no blank follows."""
+    body = [_row(table, row, form) for row in table.rows]
+    if table.rows and table.rows[-1].summary:
+        body.insert(sum(not row.summary for row in table.rows), r"\midrule")
+    return [
         f"\\begin{{tabular}}{{l{_columns(table, form)}}}",
         r"\toprule",
         *_header(table, form),
         r"\midrule",
         *body,
         r"\bottomrule",
-        r"\end{tabular}}",
-        f"\\par\\smallskip{{\\footnotesize {escape(' '.join(table.notes))}\\par}}",
-        r"\end{sidewaystable}" if lies else r"\end{table}",
+        r"\end{tabular}%",
     ]
-    return "\n".join(lines) + "\n"
 
 
 def escape(text: str) -> str:
@@ -187,7 +210,7 @@ def _heads(column: Column, wide: int) -> str:
     """What tells our values, the paper's and the distance apart; nothing where ours stand alone."""
     if not column.paper:
         return f"\\multicolumn{{{wide}}}{{c}}{{}}" if wide > 1 else ""
-    names = [f"\\multicolumn{{{wide}}}{{c}}{{{name}}}" if wide > 1 else name for name in ("ours", "paper")]
+    names = [f"\\multicolumn{{{wide}}}{{c}}{{{name}}}" if wide > 1 else name for name in ("here", "paper")]
     return " & ".join([*names, *["{diff.}"] * column.distance])
 
 

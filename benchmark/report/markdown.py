@@ -11,7 +11,8 @@ def render(table: Table) -> str:
     """Caption, table, notes. A paper's values have a column of their own to the right of ours."""
     lines = [[table.corner, *(title for column in table.columns for title in _head(column))]]
     lines += [[_title(row), *_texts(table, row)] for row in table.rows]
-    return "\n".join([_escape(table.caption), "", grid(lines), *(f"\n{_escape(n)}" for n in table.notes)]) + "\n"
+    below = [f"\n{_escape(text)}" for text in (*table.notes, table.provenance) if text]
+    return "\n".join([_escape(table.caption), "", grid(lines), *below]) + "\n"
 
 
 def grid(lines: Sequence[Sequence[str]], prose: bool = False) -> str:

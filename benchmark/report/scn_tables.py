@@ -7,7 +7,7 @@ from statistics import fmean
 
 from benchmark.records import Record
 from benchmark.report.agreement_tables import scn as agreement
-from benchmark.report.captions import caption, listed, notes
+from benchmark.report.captions import caption, listed, notes, provenance
 from benchmark.report.comparison import Measure, Published, beside_the_papers, by_method, cells
 from benchmark.report.published import published
 from benchmark.report.scores import Entrant, Scores
@@ -98,10 +98,12 @@ def _averaged(scores: Scores) -> str:
     games, modular = scores.datasets, scores.possible("modularity_floor")
     others = [game for game in games if game not in modular]
     fewer = f"modularity, undefined with fewer than two objects, over {len(modular)}: all but {listed(others)}"
+    over = fewer if others else "modularity too"
+    if _all_games(scores):
+        return f"Averaged over the paper's {len(games)} games ({over})."
     return (
-        f"Averaged over {listed(games)} ({len(games)}; {fewer if others else 'modularity too'}). "
-        "The paper averages over its 20 games, modularity over 19"
-        f"{'' if _all_games(scores) else ', so that its values and ours are of different games'}."
+        f"Averaged over {listed(games)} ({len(games)}; {over}). The paper averages over its 20 games, modularity over "
+        "19, so that its values and those here are of different games."
     )
 
 
@@ -123,9 +125,8 @@ def _by_dataset(
     mean = Row(f"mean of {len(rows)}", row(scores.datasets, paper.get("", {})), summary=True)
     below = tuple(f"{sign} {text}" for sign, (_, text) in MARKS.items() if any(sign in mark for mark in marks.values()))
     below = (*notes(scores, entrants, {each.title: each.cells for each in (*rows, mean)}), *below)
-    return beside_the_papers(
-        Table(name, caption(lead, scores), "data set", columns, (*rows, mean), len(scores.seeds), below)
-    )
+    text, seeds, origin = caption(lead, scores), len(scores.seeds), provenance(scores)
+    return beside_the_papers(Table(name, text, "data set", columns, (*rows, mean), seeds, below, origin))
 
 
 def _marks(scores: Scores) -> dict[str, str]:

@@ -14,12 +14,11 @@ from typing import Any
 from benchmark.records import Record
 from benchmark.report import slot_tables
 from benchmark.report.agreement_tables import setcon as agreement
-from benchmark.report.captions import listed
 from benchmark.report.comparison import Measure, by_method
 from benchmark.report.published import published
 from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Table
-from benchmark.report.yardsticks import WITHOUT_MODEL, by_colour, painted, with_yardsticks
+from benchmark.report.yardsticks import by_colour, painted, with_yardsticks
 
 PAPERS = ("gridworld", "bouncing_balls")
 """How the names of the paper's data sets begin."""
@@ -51,11 +50,11 @@ def reconstruction(scores: Scores) -> Table | None:
     if dataset not in published("loewe2020") and not scores.measured("mse", ("s", "p1"), "decoder"):
         return None
     lead = (
-        f"{_in_paper('Table 1 on ', dataset)}{dataset}: frames decoded from the slots of a frame (s) and from those "
-        f"predicted one step ahead (p). {_units(dataset)}, between decoder masks and objects. Ours: a decoder trained "
-        "on frozen slots."
+        f"Frames of {dataset} decoded from the slots of a frame (s) and from those predicted one step ahead (p). "
+        f"{_units(dataset)}, between decoder masks and objects. Here: a decoder trained on frozen slots."
     ) + _in_paper(
-        " The paper (Löwe et al. 2020): trained beside the method, mean ± standard error over 3 seeds.", dataset
+        " The paper: Table 1 of Löwe et al. 2020, trained beside the method, mean ± standard error over 3 seeds.",
+        dataset,
     )
     return _table_1(f"table1-{dataset}", lead, scores, suffix="")
 
@@ -66,9 +65,9 @@ def own_decoder(scores: Scores) -> Table | None:
     if not scores.measured("mse_own", ("s", "p1"), "decoder"):
         return None
     lead = (
-        f"{_in_paper('As Table 1 on ', dataset)}{dataset}, with the decoder that was trained together with the method. "
-        f"{_units(dataset)}."
-    ) + _in_paper(" The paper (Löwe et al. 2020): mean ± standard error over 3 seeds.", dataset)
+        f"Frames of {dataset} decoded from the slots of a frame (s) and from those predicted one step ahead (p), by "
+        f"the decoder that was trained together with the method. {_units(dataset)}."
+    ) + _in_paper(" The paper: Table 1 of Löwe et al. 2020, mean ± standard error over 3 seeds.", dataset)
     return _table_1(f"table1-own-decoder-{dataset}", lead, scores, suffix="_own")
 
 
@@ -96,14 +95,12 @@ def _table_1(name: str, lead: str, scores: Scores, suffix: str) -> Table:
             )
     table = by_method(name, lead, scores, tuple(paper), measures, bold=BOLD)
     yardsticks = {
-        "previous frame": ("MSE p (1e-2)", painted(scores, "previous_frame_mse")),
-        "mean frame": ("MSE s (1e-2)", painted(scores, "mean_image_mse")),
-        "colour k-means": ("ARI s (%)", by_colour(scores)),
+        "previous frame": {"MSE p (1e-2)": painted(scores, "previous_frame_mse")},
+        "mean frame": {"MSE s (1e-2)": painted(scores, "mean_image_mse")},
+        "colour k-means": {"ARI s (%)": by_colour(scores)},
     }
-    known = [how for name, how in WITHOUT_MODEL.items() if yardsticks[name][1]]
-    note = f"Last rows: what is reached without a model, by {listed(known)}."
     table = _with_undefined(table, scores) if suffix else _with_unfinished(_with_undefined(table, scores), scores)
-    return with_yardsticks(_with_b4(table, paper), yardsticks, note)
+    return with_yardsticks(_with_b4(table, paper), yardsticks)
 
 
 def _with_undefined(table: Table, scores: Scores) -> Table:
@@ -172,8 +169,9 @@ def steps_ahead(scores: Scores, metric: str) -> Table | None:
         for target in HORIZON
     ]
     lead = (
-        f"{_in_paper('Figures 2b and 5 on ', dataset)}{dataset}: {unit(dataset)}, from the slots of a frame (s) and "
-        "from those predicted 1 to 5 steps ahead (p1 to p5), by a decoder trained on all of them; not that of Table 1."
+        f"{unit(dataset)} on {dataset}, from the slots of a frame (s) and from those predicted 1 to 5 steps ahead (p1 "
+        "to p5), by one decoder trained on all of them"
+        f"{_in_paper(': Figures 2b and 5 of Löwe et al. 2020 in numbers', dataset)}."
     )
     name = f"steps-ahead-{metric.replace('_', '-')}-{dataset}"
     table = by_method(name, lead, scores, (), measures, bold=bold)

@@ -44,4 +44,4 @@ def masks(scores: Scores) -> Table | None:
         "objects' pixels. Higher is better; a method without such masks has none."
     )
     table = by_method(f"masks-{dataset}", lead, scores, tuple(published("loewe2020").get(dataset, {})), measures)
-    return with_yardsticks(table, {"colour k-means": ("ARI (%)", by_colour(scores))}, BY_COLOUR)
+    return with_yardsticks(table, {"colour k-means": {"ARI (%)": by_colour(scores)}}, BY_COLOUR)

@@ -54,7 +54,7 @@ class Cell:
     @property
     def signs(self) -> str:
         """What stands beside the mean."""
-        return ALIKE * bool(self.alike and not self.best) + COLLAPSED * self.collapsed
+        return ALIKE * bool(self.alike and not self.best) + COLLAPSED * (self.collapsed and self.ours is not None)
 
     def spread(self, decimals: int) -> str:
         """What follows the mean, after a space: the bounds if there are any, else the standard error."""
@@ -106,7 +106,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """`name` is a file's, `corner` heads the rows' titles; a cell says its n where that is not its column's."""
+    """`name` is a file's, `corner` heads the rows' titles; a cell says its n where that is not its column's.
+
+    `provenance` is for whoever traces the numbers; what a reader of the table must know stands in caption and notes.
+    """
 
     name: str
     caption: str
@@ -115,6 +118,7 @@ class Table:
     rows: tuple[Row, ...]
     num_seeds: int
     notes: tuple[str, ...] = ()
+    provenance: str = ""
 
     def remark(self, column: Column, cell: Cell) -> str:
         """What a cell says of what it covers or else of its n (" (2 of 3)" seeds); "" where none is missing."""

@@ -62,9 +62,14 @@ def write(sets: Mapping[str, list[Table]], out: Path, form: latex.Form = latex.P
     written = []
     for folder, tables in sets.items():
         for table in tables:
-            forms = {"tex": latex.render(table, folder, form), "md": markdown.render(table), "csv": csv(table)}
+            forms = {
+                ".tex": latex.render(table, folder, form),
+                "-tabular.tex": latex.render_tabular(table, form),
+                ".md": markdown.render(table),
+                ".csv": csv(table),
+            }
             for ending, text in forms.items():
-                written.append(_write(out / folder / f"{table.name}.{ending}", text))
+                written.append(_write(out / folder / f"{table.name}{ending}", text))
     remove_others(out, written, (".tex", ".md", ".csv"))
     inputs = [f"{folder}/{table.name}" for folder, tables in sets.items() for table in tables]
     return [*written, _write(out / "all-tables.tex", latex.document(inputs, form))]

@@ -6,7 +6,7 @@ What draws and counts is imported when it is needed, so that a plan does not wai
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -71,13 +71,22 @@ def say_unregistered(found: Iterable[Record]) -> None:
         print(f"not registered here: {', '.join(sorted(strangers))}; {told}", file=sys.stderr)
 
 
-def report(out: Path, siunitx: bool = False) -> None:
-    """Write tables, figures and page of all records under `out` and print the tables; damaged records are named.
+def report(out: Path, siunitx: bool = False, shown: Callable[[Record], bool] = lambda record: True) -> None:
+    """Write tables, figures and page of the records under `out` that are `shown`, and print the tables; damaged records
+    are named.
 
-    One command at a time, so that none removes what another writes, and the last one knows all records.
+    One command at a time, so that none removes what another writes, and the last one knows all records. Raises
+    UserError where there are records and none is shown.
     """
     with _alone(out):
-        _report(out, siunitx)
+        found = read_records(out)
+        some = [record for record in found if shown(record)]
+        if found and not some:
+            named = "the methods, data sets and suites that are named"
+            raise UserError(
+                f"none of the {len(found)} records under {str(out)!r} is of {named}; --report-only shows all"
+            )
+        _report(some, out, siunitx)
 
 
 @contextmanager
@@ -94,11 +103,10 @@ def _alone(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def _report(out: Path, siunitx: bool) -> None:
+def _report(found: list[Record], out: Path, siunitx: bool) -> None:
     from benchmark.report import figures, latex, tables, tidy
     from benchmark.report.page.report import write_report
 
-    found = read_records(out)
     say_damaged_arrays(found, out)
     say_unregistered(found)
     context = report_context()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import isclose
 
+from benchmark.report.captions import listed
 from benchmark.report.comparison import scaled
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import Summary, summarise
@@ -21,14 +22,23 @@ WITHOUT_MODEL = {
 """Painters and clusterers that see no slot, and how each gets there."""
 
 
-def with_yardsticks(table: Table, found: dict[str, tuple[str, Summary | None]], note: str) -> Table:
-    """Rows below: what is reached without a model, each in the column of its title; none where it is not known."""
-    known = {name: (title, value) for name, (title, value) in found.items() if value}
+Reached = Mapping[str, Mapping[str, Summary | None]]
+"""Without a model: by one of its names, in the columns of these full titles; None where it is not known."""
+
+
+def with_yardsticks(table: Table, found: Reached, note: str = "") -> Table:
+    """Rows below: what is reached without a model; none of a name of which nothing is known.
+
+    The note is by default how they get there.
+    """
+    known = {name: values for name, values in found.items() if any(values.values())}
     rows = [
-        Row(name, tuple(Cell(value if column.title == title else None) for column in table.columns), summary=True)
-        for name, (title, value) in known.items()
+        Row(name, tuple(Cell(values.get(column.full_title)) for column in table.columns), summary=True)
+        for name, values in known.items()
     ]
-    return replace(table, rows=(*table.rows, *rows), notes=(*table.notes, note) if rows else table.notes)
+    ways = listed(how for name, how in WITHOUT_MODEL.items() if name in known)
+    told = (note or f"Last rows: what is reached without a model, by {ways}.",)
+    return replace(table, rows=(*table.rows, *rows), notes=(*table.notes, *told) if rows else table.notes)
 
 
 def by_colour(scores: Scores) -> Summary | None:

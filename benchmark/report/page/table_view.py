@@ -18,6 +18,7 @@ MEANINGS = {ALIKE: "not significantly worse than the best", COLLAPSED: "a run in
 def render(table: Table, numbers: Numbers) -> Markup:
     """Caption, scrolling table, and notes."""
     first, *others = sentences(table.caption.removeprefix(PLUMBING).strip())  # the section says that
+    more = filter(None, [*others, table.provenance])
     rows = [_row(table, row, numbers) for row in table.rows if not row.summary]
     below = [_row(table, row, numbers) for row in table.rows if row.summary]
     whole = element(
@@ -31,13 +32,13 @@ def render(table: Table, numbers: Numbers) -> Markup:
         "div",
         element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=f"table {table.name}"),
         *(element("p", note, class_="note") for note in table.notes),
-        element("details", element("summary", "How it was measured"), element("p", " ".join(others))),
+        element("details", element("summary", "How it was measured"), element("p", " ".join(more))),
         class_="table",
     )
 
 
 def _heads(table: Table) -> Iterator[Markup]:
-    """A line of groups, if there are any, one of titles, and one of what is ours and what the paper's."""
+    """A line of groups, if there are any, one of titles, and one of what was measured here and what the paper has."""
     papers = any(column.paper for column in table.columns)
     deep = any(column.group for column in table.columns) + 1 + papers
     corner = element("th", _sort(table.corner), scope="col", rowspan=deep, data_column=0)
@@ -76,7 +77,7 @@ def _title(column: Column, place: int, papers: bool) -> Markup:
 
 
 def _parts(column: Column, place: int) -> Iterator[Markup]:
-    for i, name in enumerate(("ours", *["paper"] * column.paper, *["diff."] * column.distance)):
+    for i, name in enumerate(("here", *["paper"] * column.paper, *["diff."] * column.distance)):
         head = {"scope": "col", "data_column": place + i, "data_method": column.method or None}
         yield element("th", _sort(name), **head)
 
