@@ -181,8 +181,7 @@ def forget_checkpoints(items: list[Item], out: Path, cache: Path) -> None:
 
 def check_room(items: list[Item], cache: Path) -> None:
     """Raise UserError when the frames that are still to be collected do not fit on the cache's disk."""
-    sources = {item.run.dataset_name: item.run.dataset for item in items if item.to_do}
-    needed = sum(dataset.missing(cache)[0] for dataset in sources.values())
+    needed = sum(run.dataset.missing(cache)[0] for run in plan.collecting(items))
     free = shutil.disk_usage(cache).free
     if needed > free:
         raise UserError(

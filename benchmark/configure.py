@@ -84,7 +84,8 @@ def typed(cls: type, override: Override) -> Any:
     names = [f.name for f in fields(cls)]
     if override.field not in names:
         raise unknown(f"field in --set {override.text!r}:", override.field, names)
-    for choice in _choices(hints[override.field]):
+    # "none" is a text too, so that None comes first.
+    for choice in sorted(_choices(hints[override.field]), key=lambda choice: choice is not NoneType):
         try:
             return _convert(override.value, choice)
         except ValueError:
@@ -102,8 +103,8 @@ def _convert(value: str, hint: Any) -> Any:
         return None
     if hint is bool and value.lower() in ("true", "false"):
         return value.lower() == "true"
-    if get_origin(hint) is Literal and value in get_args(hint):
-        return value
+    if get_origin(hint) is Literal and value in (texts := {str(one): one for one in get_args(hint)}):
+        return texts[value]
     if hint is str:
         return value
     if hint is int and float(value).is_integer() and 0 <= float(value) <= LARGEST:  # 1e3 too
@@ -117,7 +118,7 @@ def _convert(value: str, hint: Any) -> Any:
 
 def _describe(hint: Any) -> str:
     if get_origin(hint) is Literal:
-        return "one of " + ", ".join(get_args(hint))
+        return "one of " + ", ".join(map(str, get_args(hint)))
     if get_origin(hint) is tuple:
         return f"one or more of {_describe(get_args(hint)[0])}, with commas between"
     return {

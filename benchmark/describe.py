@@ -13,7 +13,7 @@ from benchmark.estimate import Estimate
 from benchmark.plan import Item
 from benchmark.progress import duration
 from benchmark.registry import Registry, datasets, methods, probes
-from benchmark.suites import SUITES, paper_share
+from benchmark.suites import SUITES, paper_share, percent
 
 MEANING: dict[plan.State, str] = {
     "new": "to run",
@@ -111,7 +111,7 @@ def _trainings(items: Iterable[Item]) -> list[str]:
     for run in (item.run for item in items):
         share = paper_share(run.suite, run.dataset_name, run.training)
         amount = f"{run.training.steps} steps of {run.training.frames_per_step} frames a run"
-        names = sources[amount if share is None else f"{amount}, {100 * share:.2g} % of the paper's training"]
+        names = sources[amount if share is None else f"{amount}, {percent(share)} of the paper's training"]
         if run.dataset_name not in names:
             names.append(run.dataset_name)
     if len(sources) == 1:

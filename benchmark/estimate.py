@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmark.errors import answering
 from benchmark.machine import threads
-from benchmark.plan import Item, Run
+from benchmark.plan import Item, Run, collecting
 from benchmark.records import Record, write_atomically
 
 SECONDS_PER_VALUE = {"nature_cnn": 5e-8, "pixelwise": 8e-7}
@@ -68,8 +68,10 @@ class Timings:
         self.rows: list[dict[str, Any]] = [r for r in rows if isinstance(r, dict) and set(r) == set(self.FIELDS)]
 
     def add(self, record: Record, run: Run) -> None:
-        """Remember a finished run: seconds of training a frame, and of all that follows from it."""
+        """Remember a finished run, if all of it was timed: seconds of training a frame, and of all that follows."""
         frames, spent = record.training["frames"], record.timing
+        if frames and "train" not in spent:
+            return
         overhead = sum(spent.get(stage, 0.0) for stage in ("build", "compile", "freeze", "probe"))
         step = spent.get("train", 0.0) / frames if frames else 0.0
         place = run.method_name, run.dataset_name, _values(run), run.budget, record.provenance["threads"]
@@ -131,9 +133,8 @@ def estimate(items: Iterable[Item], cache: Path, lanes: int = 1) -> Estimate:
             seconds, known = OVERHEAD / 2 + _learning(item.run, item.probes_to_ask), False
         times[item.run.path] = seconds
         measured += known
-    firsts = {item.run.dataset_name: item.run for item in reversed(to_do)}
     with answering("a data set that was asked what is missing"):
-        steps = {run.path: run.dataset.missing(cache)[1] for run in firsts.values()}
+        steps = {run.path: run.dataset.missing(cache)[1] for run in collecting(to_do)}
     for path, missing in steps.items():
         times[path] += missing / (COLLECT_RATE * cores)
     return Estimate(times, sum(steps.values()) / (COLLECT_RATE * threads()), measured, cores, lanes)

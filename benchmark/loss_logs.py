@@ -66,6 +66,7 @@ class Logged:
         self.display, self.out, self._open = display, out, opened
         self._send: Send | None = None
         self._close: Callable[[], None] = lambda: None
+        self._run: Path | None = None
 
     def note(self, text: str) -> None:
         self.display.note(text)
@@ -73,6 +74,7 @@ class Logged:
     def run_started(self, run: Run) -> None:
         self.display.run_started(run)
         self._end()  # of a run that was lost to another process
+        self._run = run.path
         with self._forgiven():
             self._send, self._close = self._open(self.out, run)
 
@@ -88,7 +90,7 @@ class Logged:
     def run_finished(self, record: Record) -> None:
         self.display.run_finished(record)
         with self._forgiven():
-            if self._send:
+            if self._send and record.path == self._run:  # not of one that another process has done meanwhile
                 self._send(_metrics(record), record.training.get("steps", 0))
         self._end()
 

@@ -133,6 +133,16 @@ class Item:
         return self.asked or tuple(self.run.probe_digests)
 
 
+def collecting(items: Iterable[Item]) -> list[Run]:
+    """The first run to do of each collection of frames; data sets with the same fields and `missing` share theirs, as a
+    game and its centred form do.
+    """
+    firsts: dict[Any, Run] = {}
+    for run in (item.run for item in items if item.to_do):
+        firsts.setdefault((type(run.dataset).missing, records.digest(configuration(run.dataset))), run)
+    return [*firsts.values()]
+
+
 def runs(wanted: Configuration, methods: Sequence[str], datasets: Sequence[str], seeds: int) -> list[Run]:
     """The grid, data set by data set so that frames are loaded once, method by method so that programs are."""
     chosen = {name: wanted.method(name) for name in methods}

@@ -24,7 +24,7 @@ def products_in_bfloat16(function: Callable[P, T]) -> Callable[P, T]:
     """The function, with the inputs of every product rounded to bfloat16 and its sums kept in float32.
 
     Those in a `scan` are rounded too, those in a `while`, a `cond` or a `checkpoint` are not. Rounding an input changes
-    it by at most 2^-9 of itself.
+    it by at most 2^-8 of itself.
     """
 
     def rounded(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -35,7 +35,7 @@ class Registry(Generic[T]):
         self.kind, self.base = kind, base
         self._entries: dict[str, tuple[type[T], dict[str, Any]]] = {}
 
-    def register(self, name: str | type, **presets: Any) -> Callable[[type[T]], type[T]]:
+    def register(self, name: str | type, /, **presets: Any) -> Callable[[type[T]], type[T]]:
         """A class decorator. Raises UserError when the name is taken or the class lacks a part of the contract."""
         if not isinstance(name, str):  # the decorator without its brackets
             raise UserError(f'{self.kind} in {source(name)}: write @....register("a-name") above the class')
@@ -68,7 +68,7 @@ class Registry(Generic[T]):
             return "put @dataclass(frozen=True, kw_only=True) directly above the class, below every register(...)"
         return _mistake_in_parts(cls, self.base) or _mistake_in_fields(cls, presets)
 
-    def create(self, name: str, **overrides: Any) -> T:
+    def create(self, name: str, /, **overrides: Any) -> T:
         """The configured object of that name.
 
         Raises UserError for an unknown name, for fields that it refuses and for values that no record can hold.

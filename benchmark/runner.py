@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import jax
@@ -39,14 +40,16 @@ class Bench:
     runner: Runner
     dataset: tuple[str, Dataset]
     _loaded: Loaded | BaseException | None = None
+    _where: TracebackType | None = None
     _program: tuple[str, Program] | None = None
 
     def loaded(self, run: Run) -> Loaded:
         """The run's data set. Raises, for each of its runs, what kept it from being loaded for the first."""
         if self._loaded is None:
             self._loaded = self.runner.load(run)
+            self._where = self._loaded.__traceback__ if isinstance(self._loaded, BaseException) else None
         if isinstance(self._loaded, BaseException):
-            raise self._loaded
+            raise self._loaded.with_traceback(self._where)  # which each raise would make longer
         return self._loaded
 
     def program(self, run: Run) -> Program:
@@ -251,8 +254,11 @@ class Runner:
             if fitted is None:
                 fitted = kernel.fit(model, data, steps, key, self._step, self._checkpoints(run))
         self._confirm()
-        share = steps / fitted.steps if fitted.steps else 1.0  # of a run that went on, time as if it had not stopped
-        clock.add({"compile": kernel.compile_seconds - compiled, "train": fitted.seconds * share})
+        clock.add({"compile": kernel.compile_seconds - compiled})
+        if (
+            fitted.steps or not steps
+        ):  # of a run that went on, time as if it had not stopped; unknown after its last step
+            clock.add({"train": fitted.seconds * steps / max(1, fitted.steps)})
         facts: dict[str, Any] = {
             "steps": steps,
             "batch_size": program.batch_size,

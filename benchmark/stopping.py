@@ -43,7 +43,10 @@ def asked() -> bool:
 
 @contextmanager
 def put_off() -> Iterator[None]:
-    """Inside, no signal interrupts; what takes long must itself ask whether to stop, as it does at each checkpoint."""
+    """Inside, none of the signals interrupts but Ctrl-C.
+
+    What takes long must itself ask whether to stop, as it does at each checkpoint.
+    """
     global _putting_off
     _putting_off = True
     try:

@@ -225,6 +225,11 @@ def paper_share(suite: str, dataset: str, training: Training) -> float | None:
     return training.frames / SUITES[suite].budgets["paper"].on(dataset).training.frames
 
 
+def percent(share: float) -> str:
+    """A share of the paper's training as it is printed: "0.26 %", "15 %", "100 %"."""
+    return f"{100 * share:{'.0f' if share > 0.99 else '.2g'}} %"
+
+
 def suite_with(kind: Literal["datasets", "probes"], name: str) -> str:
     """The first suite that has a data set or a probe of that name; the first of all where none has."""
     return next((suite for suite in SUITES if name in getattr(SUITES[suite], kind)), next(iter(SUITES)))

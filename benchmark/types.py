@@ -72,7 +72,8 @@ class DatasetSpec:
 class Labels(NamedTuple):
     """Ground truth of the same instants as the frames beside it.
 
-    `coordinates`: float32 in the data set's own unit (bytes of RAM on Atari, pixels on synthetic videos).
+    `coordinates`: float32 in the data set's own unit (bytes of RAM on Atari, cells or pixels on
+    synthetic videos).
     `masks`: which object is seen at each pixel, 0 the background, j + 1 object j.
     """
 

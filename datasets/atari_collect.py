@@ -196,7 +196,7 @@ def collect(job: Job) -> None:
 def _write(job: Job, file: BinaryIO) -> None:
     import zstandard
 
-    # The window of 4 MiB spans 128 frames: a flickering sprite finds its twin although it skips frames.
+    # The window of 4 MiB spans 124 frames: a flickering sprite finds its twin although it skips frames.
     parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=22)
     hashed: Any = _Hashed(file)  # zstandard asks of a file no more than to write
     with zstandard.ZstdCompressor(compression_params=parameters).stream_writer(hashed, closefd=False) as stream:

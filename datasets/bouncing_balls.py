@@ -27,7 +27,7 @@ from benchmark.registry import datasets
 from benchmark.types import Array, DatasetSpec, Float, Key
 from datasets.billiards import BOX, scatter, trajectory
 from datasets.fingerprint import fingerprint
-from datasets.video import BLACK, Video, coordinates, discs, hues, object_names, split
+from datasets.video import BLACK, Video, check_countable, coordinates, discs, hues, object_names, split
 from datasets.video_splits import Clips
 
 
@@ -51,6 +51,7 @@ class BouncingBalls(Dataset):
         super().__post_init__()
         if not 0 < 2 * self.radius < BOX:
             raise UserError(f"bouncing_balls: balls of radius={self.radius} do not fit a box of {BOX:g}")
+        check_countable("bouncing_balls: num_balls", self.num_balls)
         pairs = self.num_balls * (self.num_balls - 1) / 2
         # At random places about 5 pairs would overlap: less than 1 draw in 100 is free of overlaps.
         if pairs * pi * (2 * self.radius) ** 2 > 5 * (BOX - 2 * self.radius) ** 2:

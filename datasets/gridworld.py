@@ -30,7 +30,7 @@ from benchmark.registry import datasets
 from benchmark.types import Array, DatasetSpec, Float, Int, Key
 from datasets.fingerprint import fingerprint
 from datasets.grid_walks import PARTS, Part, draw_start, walk
-from datasets.video import BLACK, Video, coordinates, hues, object_names, split
+from datasets.video import BLACK, Video, check_countable, coordinates, hues, object_names, split
 from datasets.video_splits import Clips, Stream, clip_keys
 
 
@@ -53,6 +53,7 @@ class GridWorld(Dataset):
         super().__post_init__()
         if self.grid_size < 2:
             raise UserError(f"gridworld: grid_size={self.grid_size} leaves nowhere to go; take 2 or more")
+        check_countable("gridworld: num_objects", self.num_objects)
         if self.num_objects > self.grid_size**2:
             raise UserError(f"gridworld: num_objects={self.num_objects} is more than the {self.grid_size**2} cells")
         if perm(self.grid_size**2, self.num_objects) * 4**self.num_objects < 1000:

@@ -9,10 +9,15 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 
 from benchmark.contracts import check_window
+from benchmark.errors import UserError
 from benchmark.types import Array, Batch, Coordinate, Float, Key, Labels
 
 BLACK = np.full((1, 3), -1.0, np.float32)
 """The background, in the range [-1, 1] of all synthetic frames."""
+
+
+MOST_OBJECTS = 255
+"""That masks number in one byte, beside the background."""
 
 
 class Video(NamedTuple):
@@ -56,6 +61,12 @@ def hues(count: int, seed: int) -> Float[np.ndarray, "count 3"]:
     hue = np.random.default_rng(seed).uniform() + np.arange(count) / count
     distance = np.abs((6 * hue[:, None] + np.array([0.0, 4.0, 2.0])) % 6 - 3)
     return (2 * np.clip(distance - 1, 0, 1) - 1).astype(np.float32)
+
+
+def check_countable(what: str, count: int) -> None:
+    """Raises UserError for more objects than a mask can number, in one byte with 0 for the background."""
+    if count > MOST_OBJECTS:
+        raise UserError(f"{what}={count} is more than the {MOST_OBJECTS} objects that a mask can number; take fewer")
 
 
 def object_names(count: int) -> tuple[str, ...]:

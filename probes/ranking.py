@@ -1,9 +1,9 @@
 """Does a prediction of the next states find the true one among those of other scenes?
 
-Kipf et al. 2020, "Contrastive Learning of Structured World Models" (arXiv 1911.12247), section 4.2: without actions or
-frames beyond the first, states are predicted 1, 5 and 10 steps ahead; then for every scene its true state's embedding
-ranks the predictions of all scenes by distance. Hits@1 is how often the scene's own prediction comes first, MRR the
-mean of 1 / its rank.
+Kipf et al. 2020, "Contrastive Learning of Structured World Models" (arXiv 1911.12247), section 4.2: from one frame and
+the actions taken, without any further frame, states are predicted 1, 5 and 10 steps ahead; then for every scene its
+true state's embedding ranks the predictions of all scenes by distance. Hits@1 is how often the scene's own prediction
+comes first, MRR the mean of 1 / its rank.
 
 Departures: the original breaks ties towards the truth, so that an encoder that maps everything to one point scores
 100 %; here tied predictions share the mean of their ranks. It drops the last partial batch; nothing is dropped here but

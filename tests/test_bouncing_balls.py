@@ -167,7 +167,12 @@ def test_more_sequences_leave_the_first_ones_as_they_were(splits):
 
 @pytest.mark.parametrize(
     ("fields", "named"),
-    [({"radius": 5.0}, "do not fit"), ({"num_balls": 0}, "num_balls is 0"), ({"num_balls": 9}, "crowded")],
+    [
+        ({"radius": 5.0}, "do not fit"),
+        ({"num_balls": 0}, "num_balls is 0"),
+        ({"num_balls": 9}, "crowded"),
+        ({"num_balls": 256, "radius": 0.01}, "255 objects"),
+    ],
 )
 def test_boxes_that_cannot_be_filled_are_named(fields, named):
     with pytest.raises(UserError, match=named):

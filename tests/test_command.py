@@ -158,6 +158,19 @@ def test_a_plan_tells_the_share_of_the_papers_training_for_the_suites_own_data_a
     assert "\n  2 steps of 4 frames a run\n" in capsys.readouterr().out
     assert command(tmp_path / "out", "--methods", "scn", "--dry-run", "--datasets", "pong") == 0
     assert "\n  2 steps of 4 frames a run, 4e-05 % of the paper's training\n" in capsys.readouterr().out
+    assert (
+        main(["--methods", "scn", "--datasets", "pong", "--budget", "paper", "--dry-run", "--out", str(tmp_path)]) == 0
+    )
+    assert "\n  78125 steps of 256 frames a run, 100 % of the paper's training\n" in capsys.readouterr().out
+
+
+def test_a_game_and_its_centred_form_have_their_frames_collected_once(tmp_path, monkeypatch):
+    def collected(*names: str) -> int:
+        runs = plan.runs(Configuration("atari", "smoke", (), ()), ["scn"], names, 1)
+        return len(plan.collecting(plan.Item(run, "new") for run in runs))
+
+    assert collected("pong", "pong-centred") == collected("pong") == 1
+    assert collected("pong", "boxing") == collected("pong-centred", "boxing", "boxing-centred") == 2
 
 
 def test_list_names_everything(capsys):

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from flax import nnx
 
 from benchmark import parameters, plan, records, runner
 from benchmark.claims import Claim
-from benchmark.configure import Configuration, parse_overrides
+from benchmark.configure import Configuration, Override, parse_overrides, typed
 from benchmark.contracts import Method
 from benchmark.errors import UserError
 from benchmark.estimate import COLLECT_RATE, OVERHEAD, SECONDS_PER_PIXEL_LEARNED, Estimate, Timings, estimate
@@ -109,6 +110,37 @@ def test_the_later_of_two_settings_of_a_field_wins():
         "atari", "smoke", tuple(parse_overrides(["training.steps=7", "training.steps=8", "methods.scn.num_slots=none"]))
     )
     assert wanted.training("tiny").steps == 8 and wanted.method("scn").num_slots is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    name: str = "a field of any name"
+    order: Literal[1, 2] = 1
+    backbone: str | None = "none, at first"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("order=2", 2), ("backbone=none", None), ("backbone=x", "x"), ("name=none", "none")]
+)
+def test_a_setting_is_read_as_the_type_of_its_field(text, value):
+    assert typed(Settings, Override("methods", "mine", *text.split("="), text)) == value
+
+
+def test_a_number_that_is_none_of_the_choices_is_named():
+    with pytest.raises(UserError, match="'3' is not one of 1, 2"):
+        typed(Settings, Override("methods", "mine", "order", "3", "methods.mine.order=3"))
+
+
+def test_what_all_runs_on_a_data_set_fail_of_has_the_same_traceback_in_each_record(tmp_path, monkeypatch):
+    grid = plan.runs(Configuration("atari", "smoke"), ["random-cnn"], ["tiny"], 4)
+
+    def torn(self, cache, report):
+        raise RuntimeError("torn")
+
+    monkeypatch.setattr(type(grid[0].dataset), "load", torn)
+    found = [*Runner(tmp_path, tmp_path, PlainProgress({}).lane()).execute([plan.Item(run, "new") for run in grid])]
+    assert len(found) == 4 and "torn" in found[0].reason
+    assert len({len(record.traceback.splitlines()) for record in found}) == 1
 
 
 def test_a_setting_for_all_leaves_a_name_what_it_stands_for():
@@ -384,6 +416,15 @@ def test_the_oldest_timings_are_forgotten(tmp_path, run, monkeypatch):
         fields = {"training": {"frames": 10}, "timing": {"train": 10.0 * seconds}, "provenance": {"threads": 1}}
         timings.add(replace(blank(run), **fields), run)
     assert [row["step"] for row in Timings(tmp_path).rows] == [2.0, 3.0, 4.0]
+
+
+def test_a_run_whose_training_was_not_timed_is_not_remembered(tmp_path, run):
+    timings = Timings(tmp_path)
+    done = replace(blank(run), training={"frames": 10}, provenance={"threads": 1})
+    timings.add(replace(done, timing={"probe": 1.0}), run)
+    assert not timings.rows
+    timings.add(replace(done, timing={"train": 2.0}), run)
+    assert [row["step"] for row in timings.rows] == [0.2]
 
 
 def test_probing_again_takes_as_long_as_the_decoders_that_are_asked_learn(tmp_path):

@@ -20,7 +20,7 @@ from test_command import command
 from benchmark import plan, records
 from benchmark.checkpoints import Checkpoints
 from benchmark.engines import cluster
-from benchmark.engines.process import Duty, Worker, share_of_cores
+from benchmark.engines.process import Duty, Worker, gpus, share_of_cores
 from benchmark.engines.workers import Workers
 from benchmark.errors import UserError
 from benchmark.progress import PlainProgress
@@ -128,6 +128,24 @@ def test_each_worker_has_as_many_cores_of_its_own(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 4, 5, 6, 7, 9, 11, 12})
     assert [share_of_cores(index, 3) for index in range(3)] == [[3, 4], [5, 6], [7, 9]]
     assert [share_of_cores(index, 9) for index in range(9)] == [[3], [4], [5], [6], [7], [9], [11], [12], [3]]
+
+
+@pytest.mark.parametrize(
+    ("platforms", "visible", "found"),
+    [
+        ("", "0,1", ["0", "1"]),
+        ("cuda", "2", ["2"]),
+        ("cpu", "0", []),
+        ("cuda", "-1", []),
+        ("cuda", "1,-1,0", ["1"]),
+        ("cuda", "", []),
+    ],
+)
+def test_the_gpus_are_those_that_jax_would_use(monkeypatch, platforms, visible, found):
+    monkeypatch.setattr("benchmark.engines.process._jax_has_cuda", lambda: True)
+    monkeypatch.setenv("JAX_PLATFORMS", platforms)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpus() == found
 
 
 @binds

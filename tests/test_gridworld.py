@@ -214,6 +214,7 @@ def test_more_colours_than_objects_leave_some_out_of_every_sequence():
         ({"num_objects": 26}, "num_objects=26"),
         ({"num_objects": 1}, "too few starts"),
         ({"num_colours": 2}, "num_colours=2"),
+        ({"num_objects": 256, "grid_size": 20}, "num_objects=256 is more than the 255 objects that a mask can number"),
     ],
 )
 def test_impossible_grids_are_named(fields, named):

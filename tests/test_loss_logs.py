@@ -17,7 +17,7 @@ from benchmark.progress import PlainProgress, Progress
 
 (RUN,) = plan.runs(Configuration("atari", "quick"), ["scn"], ["pong"], seeds=1)
 ROWS = [row("linear", "r2", "all", 0.5), row("linear", "r2", "x", None)]
-DONE = record("pong", "scn", 0, ROWS, training={"steps": 2})
+DONE = replace(record("pong", "scn", 0, ROWS, training={"steps": 2}), digest=RUN.digest)
 
 
 def test_without_a_terminal_a_line_tells_every_half_minute_how_far_a_run_is(capsys, monkeypatch):
@@ -100,6 +100,14 @@ def test_losses_and_metrics_are_sent_and_the_display_still_told(name, title, sen
     assert sent == [title, ("loss", 3.0, 1), ("linear/r2/all", 0.5, 2), "closed"]
     assert names_of(display) == ["run_started", "step", "stage", "run_finished"]
     assert isinstance(told, Progress)
+
+
+def test_a_log_gets_nothing_of_a_run_that_was_finished_elsewhere(sent, tmp_path):
+    told = Logged(create_autospec(Progress, instance=True), tmp_path, opener("wandb"))
+    told.run_started(RUN)
+    told.step(1, 3.0)
+    told.run_finished(replace(DONE, seed=1))  # while RUN was lost to another process
+    assert sent == ["pong, scn, seed 0", ("loss", 3.0, 1), "closed"]
 
 
 def test_what_is_measured_on_val_or_undefined_is_not_sent(sent, tmp_path):

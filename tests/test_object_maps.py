@@ -10,6 +10,7 @@ import pytest
 import tiny
 from flax import nnx
 
+from benchmark.errors import UserError
 from benchmark.modules.cswm_backbones import CSWMSmall
 from benchmark.modules.object_maps import MAPS, ObjectMapEncoder
 from benchmark.modules.slot_maps import SlotMapEncoder, slot_encoder
@@ -96,6 +97,12 @@ def test_the_maps_at_50_by_50_have_the_papers_sizes(name, grid):
     encoder = nnx.eval_shape(lambda: ObjectMapEncoder(spec, 3, 4, nnx.Rngs(0)))
     assert encoder.linear1.kernel.shape == (grid**2, 512)
     assert encoder.linear2.kernel.shape == (512, 512) and encoder.linear3.kernel.shape == (512, 4)
+
+
+def test_frames_too_small_for_the_backbone_are_a_mistake():
+    spec = replace(on("cswm_small"), frame_shape=(8, 8, 3))
+    with pytest.raises(UserError, match=r"of frames of 8x8 cswm_small leaves 0x0 positions"):
+        ObjectMapEncoder(spec, 3, 4, nnx.Rngs(0))
 
 
 def test_the_backbone_says_whose_encoder_it_is():

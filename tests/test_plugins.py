@@ -322,6 +322,14 @@ def test_a_backbone_that_is_none_or_does_not_take_the_frames_is_said_of_the_data
         assert code == 1 and "of frames of 48x48 nature_cnn leaves 1x1 positions, at least 3x3" in record.reason
 
 
+def test_a_field_may_have_the_name_name(write, tmp_path, capsys):
+    body = "@methods.register('mine')\n@dataclass(frozen=True, kw_only=True)\nclass Mine(scn):\n    name: str = 'a'\n"
+    path = write(CLASS.format(body=body))
+    asked = ["--plugin", str(path), "--methods", "mine", "--datasets", "tiny", "--out", str(tmp_path / "out")]
+    assert main([*asked, "--dry-run", "--set", "methods.mine.name=b"]) == 0
+    assert methods.create("mine", name="c").name == "c"
+
+
 def test_a_data_set_that_cannot_say_what_is_missing_is_one_line(write, tmp_path, capsys):
     body = "from benchmark.registry import datasets\ntiny = datasets.entry('tiny')[0]\n"
     body += "@datasets.register('mine')\n@dataclass(frozen=True, kw_only=True)\n"

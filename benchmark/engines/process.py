@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +116,12 @@ def share_of_cores(index: int, count: int) -> list[int]:
 
 def gpus() -> list[str]:
     """The NVIDIA GPUs that JAX would use in this process, found without starting JAX."""
-    platforms = os.environ.get("JAX_PLATFORMS", "cuda")
+    platforms = os.environ.get("JAX_PLATFORMS") or "cuda"
     if not {"cuda", "gpu"} & set(platforms.split(",")) or not _jax_has_cuda():
         return []
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name.strip() for name in visible.split(",") if name.strip()]
+        names = [name.strip() for name in visible.split(",") if name.strip()]
+        return [*takewhile(lambda name: not name.startswith("-"), names)]  # CUDA stops at -1, which hides all
     try:
         listing = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):

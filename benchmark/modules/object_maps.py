@@ -1,11 +1,11 @@
 """Slots from object maps: C-SWM's encoder (Kipf et al. 2020, section 2.2)."""
 
-from math import prod
+from math import ceil
 
 import jax
 from flax import nnx
 
-from benchmark.modules.backbones import backbone_of
+from benchmark.modules.backbones import backbone_of, grid_of
 from benchmark.modules.rows import by_rows
 from benchmark.types import Array, DatasetSpec, Float
 
@@ -25,11 +25,9 @@ class ObjectMapEncoder(nnx.Module):
     def __init__(self, spec: DatasetSpec, num_slots: int, slot_size: int, rngs: nnx.Rngs) -> None:
         self.backbone = backbone_of(spec)(spec, rngs)
         size, step = MAPS[spec.backbone]
-        features = self.backbone.num_features
+        rows, columns, features = grid_of(self.backbone, spec, least=1)
         self.to_maps = nnx.Conv(features, num_slots, (size, size), step, padding="SAME", rngs=rngs)
-        frame = jax.ShapeDtypeStruct((1, *spec.frame_shape), "float32")
-        positions = prod(jax.eval_shape(lambda x: nnx.clone(self).maps(x), frame).shape[1:3])
-        self.linear1 = nnx.Linear(positions, HIDDEN, rngs=rngs)
+        self.linear1 = nnx.Linear(ceil(rows / step) * ceil(columns / step), HIDDEN, rngs=rngs)
         self.linear2 = nnx.Linear(HIDDEN, HIDDEN, rngs=rngs)
         self.norm = nnx.LayerNorm(HIDDEN, rngs=rngs)
         self.linear3 = nnx.Linear(HIDDEN, slot_size, rngs=rngs)

@@ -63,10 +63,10 @@ def probability_of_improvement(ours: Draws, theirs: Float[np.ndarray, "*r z d"])
 def average_rank(which: int, *samples: Float[np.ndarray, "*r _ d"]) -> Float[np.ndarray, "*r"]:
     """The place of that method among all by its mean over seeds (1 the highest; ties share the middle), averaged over
     data sets."""
+    from scipy.stats import rankdata
+
     means = np.stack([sample.mean(-2) for sample in samples], -2)
-    own = means[..., which : which + 1, :]
-    above, equal = (means > own).sum(-2), (means == own).sum(-2)
-    return np.asarray((1 + above + (equal - 1) / 2).mean(-1))
+    return np.asarray(rankdata(-means, axis=-2)[..., which, :].mean(-1))
 
 
 def bootstrap(samples: Sequence[Sample], statistic: Callable[..., Float[np.ndarray, "*r"]]) -> Estimate:

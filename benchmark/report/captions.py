@@ -11,7 +11,7 @@ from benchmark.report.collapse import footnote
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import FEWEST_PAIRS
 from benchmark.report.table import ALIKE, Cell
-from benchmark.suites import SUITES, Training, paper_share
+from benchmark.suites import SUITES, Training, paper_share, percent
 
 MOST_NAMED = 4
 """Data sets that are named where runs on them trained differently; of more their number is told."""
@@ -158,10 +158,7 @@ def _steps(record: Record) -> str:
     training = Training(steps=fields["steps"], frames_per_step=fields["frames_per_step"])
     told = f"{training.steps} steps of up to {training.frames_per_step} frames"
     share = paper_share(record.suite, record.dataset, training) if record.suite in SUITES else None
-    if share is None:
-        return told
-    percent = 100 * share
-    return f"{told} ({percent:{'.0f' if percent > 99 else '.2g'}} % of the paper's)"
+    return told if share is None else f"{told} ({percent(share)} of the paper's)"
 
 
 def _protocol(record: Record) -> str:

@@ -40,7 +40,8 @@ MISSING = {"ok": "no frames kept", "failed": "failed"}
 class Film:
     """One clip of a run, as a decoder's probe left it: values from 0 to 1, at the `times` of the clip.
 
-    `decoded` are the frames by what slots they were decoded from, "s" or "p1"; `masks` are the decoder's for "s".
+    `decoded` are the frames by what slots they were decoded from, "s" or "p1" to "p5"; `masks` are the decoder's for
+    "s".
     """
 
     times: list[int]

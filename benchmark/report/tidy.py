@@ -67,7 +67,7 @@ METRICS = {
     "mrr": Meaning("mean reciprocal rank of the own prediction by its distance to the true state", "1", "0 to 1"),
     "hits_at_1_still": Meaning("hits_at_1 of predicting that nothing changes", "1", "0 to 1", ""),
     "mrr_still": Meaning("mrr of predicting that nothing changes", "1", "0 to 1", ""),
-    "embedding_variance": Meaning("variance of the states that are ranked: near 0, ranks mean nothing", "", "", ""),
+    "embedding_variance": Meaning("variance of the slots of all test frames: near 0, ranks mean nothing", "", "", ""),
     "effective_rank": Meaning("exponential of the entropy of the slots' spectrum", "dimensions", "at least 1", ""),
     "slot_correlation": Meaning("mean absolute correlation between slots", "1", "0 to 1", ""),
     "slot_usage": Meaning("evenness of the slots' shares in the variance: exp of their entropy / k", "1", "0 to 1", ""),
