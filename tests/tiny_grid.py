@@ -41,8 +41,8 @@ def arguments(out: Path, methods: str, seeds: int = 1, steps: int = 2, *more: st
 
 
 def environment(out: Path) -> dict[str, str]:
-    """Of a command with a cache of its own under `out`, and steps as fast as a user's: they are many here."""
-    return os.environ | {"SLOTBENCH_CACHE": str(out / "cache"), "XLA_FLAGS": ""}
+    """Of a command with a cache of its own under `out`."""
+    return os.environ | {"SLOTBENCH_CACHE": str(out / "cache")}
 
 
 def start(out: Path, *arguments: str, **variables: str) -> subprocess.Popen:
