@@ -111,6 +111,8 @@ def test_a_caption_says_that_learning_rates_were_chosen():
     tuned = replace(run, training={"tuned": {"learning_rate": 1e-3}})
     assert "learning rates chosen by --tune" in tables([tuned])["table1-gridworld"].caption
     assert "--tune" not in tables([run])["table1-gridworld"].caption
+    (headline,) = everything([tuned], CONTEXT)["headline-quick"]
+    assert headline.caption.endswith("of the paper's), learning rates chosen by --tune.")
 
 
 def test_random_initial_slots_are_the_papers_appendix():

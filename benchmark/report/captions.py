@@ -46,14 +46,16 @@ def provenance(scores: Scores) -> str:
 
 
 def training(scores: Scores) -> str:
-    """How long the runs trained, and of which data sets where these differ: "400 steps of up to 128 frames"."""
+    """How long the runs trained ("400 steps of up to 128 frames"), on which data sets where that differs, and whether
+    their learning rates were chosen.
+    """
     found: dict[str, set[str]] = defaultdict(set)
     for record in _answered(scores):
         if steps := _steps(record):
             found[steps].add(record.dataset)
-    if len(found) == 1:
-        return listed(found)
-    return listed(f"{steps} on {_few(sorted(names))}" for steps, names in sorted(found.items()))
+    told = [*found] if len(found) == 1 else [f"{steps} on {_few(sorted(on))}" for steps, on in sorted(found.items())]
+    tuned = any("tuned" in record.training for record in _answered(scores))
+    return f"{listed(told)}{', learning rates chosen by --tune' * tuned}" if told else ""
 
 
 def sentences(text: str) -> list[str]:
@@ -130,12 +132,8 @@ def _seeds(seeds: tuple[int, ...], spread: bool) -> str:
 
 
 def _training(scores: Scores) -> str:
-    told = [f"Suite {scores.suite}, budget {scores.budget}"]
-    if any("tuned" in record.training for record in _answered(scores)):
-        told.append("learning rates chosen by --tune")
-    if trained := training(scores):
-        told.append(f"training {trained}")
-    return f"{'; '.join(told)}."
+    trained = training(scores)
+    return f"Suite {scores.suite}, budget {scores.budget}{f'; training {trained}' if trained else ''}."
 
 
 def _answered(scores: Scores) -> list[Record]:
