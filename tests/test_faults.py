@@ -148,7 +148,6 @@ def test_the_gpus_are_those_that_jax_would_use(monkeypatch, platforms, visible, 
     assert gpus() == found
 
 
-@pytest.mark.slow
 @binds
 def test_a_grid_killed_three_times_ends_with_the_tables_of_an_undisturbed_one(tmp_path):
     broken, whole = tmp_path / "broken", tmp_path / "whole"
