@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import combinations
 
@@ -64,17 +64,7 @@ def _aggregates(scores: Scores, known: Samples) -> Table:
         cells = (Cell(mean, bounds=mean.interval() if mean else None, runs=runs), _cell(middle, n), _cell(rank, n))
         rows.append(Row(entrant.title, cells, method=entrant.method))
     heads = (Column("mean R²", 2), Column("IQM of R²", 2), Column("average rank", 1))
-    notes = _notes(scores, known)
-    return Table(
-        "aggregates",
-        caption(lead, scores, spread=False),
-        "method",
-        heads,
-        tuple(rows),
-        len(scores.seeds),
-        notes,
-        provenance(scores),
-    )
+    return _table("aggregates", lead, scores, known, heads, rows)
 
 
 def _improvement(scores: Scores, known: Samples) -> Table:
@@ -96,17 +86,14 @@ def _improvement(scores: Scores, known: Samples) -> Table:
         for ours in known
     ]
     heads = tuple(Column(f"over {entrant.title}", 2) for entrant in known)
-    notes = _notes(scores, known)
-    return Table(
-        "improvement",
-        caption(lead, scores, spread=False),
-        "method",
-        heads,
-        tuple(rows),
-        len(scores.seeds),
-        notes,
-        provenance(scores),
-    )
+    return _table("improvement", lead, scores, known, heads, rows)
+
+
+def _table(
+    name: str, lead: str, scores: Scores, known: Samples, heads: tuple[Column, ...], rows: Sequence[Row]
+) -> Table:
+    text, seeds, below = caption(lead, scores, spread=False), len(scores.seeds), _notes(scores, known)
+    return Table(name, text, "method", heads, tuple(rows), seeds, below, provenance(scores))
 
 
 BOOTSTRAP = "95 % of a bootstrap over seeds within each data set"
