@@ -16,6 +16,7 @@ import tiny  # noqa: E402, F401  registers the small data set, with the hook in 
 
 from benchmark import plugins  # noqa: E402
 from benchmark.registry import datasets, methods, probes  # noqa: E402
+from benchmark.report.figures import FIGURES  # noqa: E402
 
 plugins.load_plugins()
 
@@ -29,6 +30,13 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _private_cache(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLOTBENCH_CACHE", str(session_cache))
+
+
+@pytest.fixture
+def one_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command draws the first figure of a suite: each is drawn where figures are tested, not after every run."""
+    for suite, draws in FIGURES.items():
+        monkeypatch.setitem(FIGURES, suite, draws[:1])
 
 
 @pytest.fixture

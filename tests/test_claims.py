@@ -19,6 +19,8 @@ from benchmark import claims, records, stopping
 from benchmark.claims import ATTEMPTS, Claims, Holder
 from benchmark.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("one_figure")
+
 RECORD = Path("runs/tiny/scn/abcd/seed-0.json")
 ELSEWHERE = Holder("far", "another machine", 1, "its token", 1, 0)
 

@@ -27,6 +27,8 @@ from benchmark.registry import datasets, methods, probes
 from benchmark.report.writing import report
 from benchmark.types import Metric, ProbeResult
 
+pytestmark = pytest.mark.usefixtures("one_figure")
+
 SMALL = ["--datasets", "tiny", "--set", "training.steps=2", "--set", "training.frames_per_step=4", "--budget", "smoke"]
 
 
@@ -214,6 +216,12 @@ def test_every_run_has_a_record_with_its_facts(finished):
         assert record.training["steps"] == (0 if record.method == "random-cnn" else 2)
         assert record.training["frames"] == record.training["steps"] * 4
         assert {"train", "freeze", "probe", "total"} <= set(record.timing)
+
+
+def test_the_figures_of_its_suite_come_as_png_and_pdf(finished):
+    drawn = {p.name for p in (finished / "figures").rglob("*.*") if p.name != "drawn.json"}
+    names = ("learning-curves", "table3-r2", "heat-map-r2-ridge", "importance")
+    assert drawn == {f"{name}.{ending}" for name in names for ending in ("png", "pdf")}
 
 
 def test_tables_come_in_three_forms(finished):

@@ -15,6 +15,8 @@ from benchmark.freeze import Encoder
 from benchmark.progress import PlainProgress
 from benchmark.registry import probes
 
+pytestmark = pytest.mark.usefixtures("one_figure")
+
 SMALL = ("training.steps=2", "training.frames_per_step=4")
 
 

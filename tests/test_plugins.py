@@ -24,7 +24,7 @@ scn = methods.entry("scn")[0]
 {body}
 """
 
-pytestmark = pytest.mark.usefixtures("registries")
+pytestmark = pytest.mark.usefixtures("registries", "one_figure")
 
 
 @pytest.fixture
