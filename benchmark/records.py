@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -185,12 +185,16 @@ def frame(out: Path | str) -> pandas.DataFrame:
             f"there are no records under {str(out)!r}; name an output folder, which has `runs` in it"
         )
     load_plugins(())
-    return pandas.DataFrame(row | {"settings": variant(run)} for run in read_all(Path(out))[0] for row in tidy([run]))
+    return pandas.DataFrame(tidy(read_all(Path(out))[0], variant))
 
 
-def tidy(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
-    """One row a metric: suite, budget, dataset, method, digest, seed, probe, target, metric, split, value, ..."""
+def tidy(records: Iterable[Record], variant: Callable[[Record], str]) -> Iterator[dict[str, Any]]:
+    """One row a metric: suite, budget, dataset, method, digest, seed, settings, probe, target, metric, split, ...
+
+    `variant` tells a record's settings.
+    """
     for record in records:
         run = {key: getattr(record, key) for key in ("suite", "budget", "dataset", "method", "digest", "seed")}
+        run |= {"settings": variant(record)}
         for row in record.metrics:
             yield run | row

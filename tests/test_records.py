@@ -102,9 +102,20 @@ def test_in_a_data_frame_runs_of_other_settings_are_told_apart(tmp_path):
     assert dict(zip(table.digest, table.settings, strict=True)) == {"a": "", "b": "diversity_weight=0.5"}
 
 
+def variant(record: records.Record) -> str:
+    return f"as {record.method} has them"
+
+
 def test_tidy_rows_carry_the_run_beside_the_metric():
-    (row,) = records.tidy([RECORD])
+    (row,) = records.tidy([RECORD], variant)
     assert row["dataset"] == "pong" and row["metric"] == "r2" and row["seed"] == 0
+    assert row["settings"] == variant(RECORD)
+
+
+def test_settings_are_made_out_once_a_run_however_many_metrics_it_has():
+    asked = []
+    rows = [*records.tidy([replace(RECORD, metrics=RECORD.metrics * 3)], lambda run: asked.append(run) or "their own")]
+    assert len(asked) == 1 and [row["settings"] for row in rows] == ["their own"] * 3
 
 
 def test_records_of_ten_seeds_and_more_are_all_read(tmp_path):
@@ -114,5 +125,5 @@ def test_records_of_ten_seeds_and_more_are_all_read(tmp_path):
 
 
 def test_what_other_probes_of_a_failed_run_have_answered_is_a_row_too():
-    (row,) = records.tidy([replace(RECORD, status="failed", reason="probe diagnostics: it fell over")])
+    (row,) = records.tidy([replace(RECORD, status="failed", reason="probe diagnostics: it fell over")], variant)
     assert row["metric"] == "r2"

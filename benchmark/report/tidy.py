@@ -88,8 +88,7 @@ def write_metrics(
     `variant` tells a record's settings. Without pyarrow there is no Parquet file, as `note` is told. Raises OSError.
     """
     ordered = sorted(records, key=lambda record: str(record.path))
-    told = [row | {"settings": variant(record)} for record in ordered for row in tidy([record])]
-    rows = [{name: row.get(name) for name in COLUMNS} for row in told]
+    rows = [{name: row.get(name) for name in COLUMNS} for row in tidy(ordered, variant)]
     contents = {"metrics.csv": _csv(rows), "metrics.md": _dictionary(rows)}
     if find_spec("pyarrow"):
         contents["metrics.parquet"] = _parquet(rows)
