@@ -21,6 +21,14 @@ with stopping.listening(), stopping.put_off():
 """
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard():
+    """Also where the tests were started in the background of a script, which leaves it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_ordinary_work_ends_at_once_and_the_handlers_of_before_are_back():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(stopping.Stopped), stopping.listening():
