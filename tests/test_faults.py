@@ -27,6 +27,8 @@ from benchmark.progress import PlainProgress
 from datasets import atari_store
 from datasets.atari_shards import Recipe
 
+pytestmark = pytest.mark.usefixtures("one_figure")
+
 LIMIT = 240.0
 """Seconds after which a test gives up waiting."""
 

@@ -21,6 +21,8 @@ from benchmark.records import Record
 from benchmark.runner import Runner
 from benchmark.seeds_together import Siblings, alike
 
+pytestmark = pytest.mark.usefixtures("one_figure")
+
 SMALL = ["--datasets", "tiny", "--set", "training.steps=3", "--set", "training.frames_per_step=4", "--budget", "smoke"]
 TOGETHER = ["--methods", "scn", "--seeds", "2", "--seeds-together", "2"]
 
