@@ -53,6 +53,8 @@ class Answer:
 def _row(probe: str, metric: Metric) -> dict[str, Any]:
     """A metric as a row of a record."""
     value = metric.value
+    if not all(isinstance(name, str) for name in (metric.metric, metric.target, metric.split)):
+        raise TypeError(f"it gave {metric.metric!r} of {metric.target!r} on {metric.split!r}; expected texts")
     if value is not None and not isinstance(value, Real):
         raise ValueError(f"it gave {metric.metric} of {metric.target} = {told(value)}; expected a number")
     if value is not None and not isfinite(value):

@@ -273,7 +273,9 @@ class Runner:
         self._keep(run, run.parameters(self.cache))
         if run.tuned:
             facts["tuned"] = dict(run.tuned)
-        record = replace(blank(run), status="ok", data=loaded.splits.facts, training=facts, curve=fitted.curve)
+        record = replace(
+            blank(run), status="ok", data=records.as_read(loaded.splits.facts), training=facts, curve=fitted.curve
+        )
         return fitted.model, record
 
     def _keep(self, run: Run, file: Path) -> None:

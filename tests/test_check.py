@@ -572,6 +572,8 @@ class Mean(Probe):
         if self.fault == "vector":
             object.__setattr__(rows[0], "value", np.zeros(300))
         rows += rows if self.fault == "twice" else []
+        if self.fault == "number":
+            object.__setattr__(rows[0], "target", 0)
         if self.fault == "hole" and test.masks is None:
             rows = []
         notes = {"n": np.arange(3)} if self.fault == "notes" else {}
@@ -592,6 +594,7 @@ class Mean(Probe):
         ("nan", "it gave mean of all = nan; undefined must be None"),
         ("vector", "it gave mean of all = an array of shape (300,); expected a number"),
         ("twice", "it gave mean of all twice"),
+        ("number", "it gave 'mean' of 0 on 'test'; expected texts"),
         ("arrays", "at most 4000000 are kept"),
         ("objects", "its probe.large is no array of numbers"),
         ("hole", "it gave no metric; expected undefined ones as None"),

@@ -54,6 +54,18 @@ def test_probes_get_the_probe_val_and_test_split_in_that_order(tmp_path, run, mo
     assert not np.array_equal(given[1].labels.coordinates[:2], given[2].labels.coordinates[:2])
 
 
+def test_facts_of_a_data_set_are_recorded_as_they_will_be_read(tmp_path, run):
+    """JSON has texts for keys, which sort otherwise than numbers: a record says the same before and after the disk."""
+
+    class Counted(type(run.dataset)):
+        def load(self, cache, report):
+            return replace(super().load(cache, report), facts={"episodes": {2: 1, 10: 1}})
+
+    counted = replace(run, dataset=Counted(), probes={})
+    (record,) = Runner(tmp_path, tmp_path, PlainProgress({}).lane()).execute([plan.Item(counted, "new")])
+    assert records.read(tmp_path / record.path).data["episodes"] == {"2": 1, "10": 1} == record.data["episodes"]
+
+
 def test_a_probe_gets_the_same_key_whatever_else_is_asked_and_another_than_its_fellows(tmp_path, run):
     class Tells(probes.entry("linear")[0]):
         def __call__(self, train, val, test, key):

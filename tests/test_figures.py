@@ -225,6 +225,15 @@ def test_one_frame_has_a_row_a_method_and_a_column_a_slot():
     np.testing.assert_allclose(shown[:64, :64], 0.93)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_frames_without_colours_are_shown_in_grey(channels):
+    arrays = film(16, 3)
+    arrays |= {name: array[..., :channels] for name, array in arrays.items() if name.endswith("frames")}
+    figure = drawn(frame_figures.one_frame, [record("bouncing_balls", "setcon")], arrays)
+    tile = canvas(figure["frames-bouncing_balls-seed-0"])[:64:4, :64:4]
+    np.testing.assert_allclose(tile, arrays["decoder.frames"][0, 1, ..., -1:].repeat(3, -1) / 255)
+
+
 def test_the_name_of_a_row_without_frames_is_inside_the_figure():
     runs = [record("bouncing_balls", method) for method in ("setcon", "setcon-random-init")]
     runs.append(failed("bouncing_balls", "reconstruction"))

@@ -1,6 +1,7 @@
 """What `python -m benchmark.speed` measures is the step that runs make."""
 
 import json
+from dataclasses import dataclass
 
 import jax
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from benchmark.plan import Item
 from benchmark.program import on_device
 from benchmark.progress import PlainProgress
+from benchmark.registry import methods
 from benchmark.runner import Runner
 from benchmark.speed.__main__ import main, parse, wanted_runs
 from benchmark.speed.breakdown import breakdown
@@ -41,6 +43,20 @@ def test_the_decoder_that_is_timed_paints_a_frame_of_slots_and_one_of_prediction
     (run,) = wanted_runs(parse(["reconstruction-fm", "tiny", "--batch", "2", *few]))
     breakdown(run, on_device(run.dataset.load(None, print)), 1)
     assert (2, 2, 16) in painted
+
+
+@pytest.mark.usefixtures("registries")
+def test_of_a_decoder_that_keeps_the_contract_alone_no_time_is_told():
+    class Painter(methods.entry("scn")[0]):
+        decodes = True
+
+        def decode(self, model, slots):
+            raise NotImplementedError
+
+    methods.register("painter")(dataclass(frozen=True, kw_only=True)(Painter))
+    (run,) = wanted_runs(parse(["painter", "tiny", "--batch", "4", "--set", "datasets.tiny.clips=5"]))
+    found = breakdown(run, on_device(run.dataset.load(None, print)), 1)
+    assert set(found) == {"sample", "encode", "loss", "update"}
 
 
 @pytest.mark.parametrize(

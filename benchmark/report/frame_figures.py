@@ -57,6 +57,8 @@ class Film:
         if "s.frames" not in own:
             return None
         clip = {name: array[0] / np.float64(255) for name, array in own.items() if array.dtype == np.uint8}
+        grey = {name: a for name, a in clip.items() if name.endswith("frames") and a.shape[-1] != 3}
+        clip |= {name: array[..., -1:].repeat(3, -1) for name, array in grey.items()}
         decoded = {target: clip[f"{target}.frames"] for target in HORIZON if f"{target}.frames" in clip}
         attention = _as_frames(clip["attention"], clip["frames"]) if "attention" in clip else None
         return cls([int(time) for time in own["times"]], clip["frames"], decoded, clip.get("s.masks"), attention)

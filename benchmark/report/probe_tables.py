@@ -20,7 +20,8 @@ BEST = {True: max, False: min}
 def tables(scores: Scores) -> list[Table]:
     """One a probe, in the order of their names."""
     claimed = {name for suite in SUITES.values() for name in suite.probes}
-    asked = {probe for record in scores.runs.values() for probe in record.probes} - claimed
+    rows = [(record, row) for record in scores.runs.values() for row in record.metrics if row["split"] == "test"]
+    asked = {row["probe"] for record, row in rows if row["probe"] in record.probes} - claimed
     return [_of(probe, replace(scores, runs=_concerned(probe, scores))) for probe in sorted(asked)]
 
 

@@ -41,7 +41,7 @@ def breakdown(run: Run, splits: Splits, repeats: int) -> dict[str, float]:
 
     parts = {"sample": milliseconds(program.kernel.sample, data, key)}
     parts["encode"] = milliseconds(jax.grad(encode), params, batch)
-    if run.trained.decodes:
+    if hasattr(run.trained, "decoded_frames"):  # one of the project's own, which trains its decoder on so many
         parts["decoder"] = milliseconds(*_decoder(run.trained, graph, params, rest, batch))
     gradients = milliseconds(jax.grad(whole), params, batch)
     parts["loss"] = gradients - parts["encode"] - parts.get("decoder", 0.0)

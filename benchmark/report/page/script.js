@@ -80,7 +80,7 @@ document.addEventListener("click", (event) => {
     show(title, ...runs.map((number, i) => opened(number, i === 0)));
   }
   const figure = event.target.closest(".large");
-  if (figure) show(figure.title, figure.querySelector("img").cloneNode());
+  if (figure) show(figure.querySelector("img").alt, figure.querySelector("img").cloneNode());
 });
 
 // Sorting: numbers by value, all else by text; what is missing comes last.
