@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from benchmark import plan
@@ -73,7 +73,7 @@ def describe(items: Sequence[Item], expected: Estimate, verbose: bool = False) -
             f"suite {suite}, budget {part[0].run.budget}, {len(part)} run{'s' if len(part) > 1 else ''}",
             *_trainings(part),
         ]
-    counts = plan.counts(items)
+    counts = Counter(item.state for item in items)
     lines += [f"  {counts[state]:>5} {MEANING[state]}" for state in MEANING if counts[state]]
     lines += _reasons(items)
     if verbose:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -308,8 +307,3 @@ def variant(record: Record, versions: bool = True) -> str:
         for name, value in record.configuration[part].items()
         if name not in ignored and (name not in default[part] or default[part][name] != value)
     )
-
-
-def counts(items: Iterable[Item]) -> Counter[State]:
-    """How many runs are in each state."""
-    return Counter(item.state for item in items)

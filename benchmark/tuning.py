@@ -16,10 +16,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmark import records
 from benchmark.errors import answering
 from benchmark.plan import Run, supported
 from benchmark.records import Record
+from benchmark.unfinished import standing_record
 
 FACTORS = (1 / 3, 2 / 3, 1.0, 4 / 3, 5 / 3)
 """Candidates, as multiples of the method's own rate, which is the third: as far apart as the paper's 1e-4 to 5e-4."""
@@ -68,10 +68,8 @@ def _tuned(run: Run, out: Path) -> Run:
 
 def _score(run: Run, out: Path) -> float | None:
     """What the record of a candidate says; None for one that failed or was not run."""
-    try:
-        return error_on_val(records.read(out / run.path))
-    except (OSError, records.DamagedRecordError):
-        return None
+    record = standing_record(out / run.path)
+    return error_on_val(record) if record else None
 
 
 def error_on_val(record: Record) -> float | None:

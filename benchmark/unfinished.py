@@ -35,7 +35,7 @@ def blank(run: Run) -> Record:
 def standing_record(path: Path) -> Record | None:
     """The record that is there, if it is whole."""
     try:
-        return records.read(path) if path.exists() else None
+        return records.read(path)
     except records.DamagedRecordError:
         return None
 

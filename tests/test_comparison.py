@@ -12,7 +12,7 @@ from scipy.stats import kendalltau, spearmanr, ttest_rel
 
 from benchmark.records import Record
 from benchmark.report import latex, markdown
-from benchmark.report.agreement_tables import kendall, spearman
+from benchmark.report.agreement_tables import correlation
 from benchmark.report.comparison import Measure, by_method
 from benchmark.report.published import published
 from benchmark.report.scores import Context, Scores
@@ -407,9 +407,10 @@ def test_methods_are_put_in_order_against_the_papers_means_over_the_games_shown(
 
 
 def test_no_order_is_told_of_two_or_of_equals():
-    assert spearman(((1.0, 2.0), (2.0, 3.0))) is None
-    assert kendall(((1.0, 2.0), (1.0, 3.0), (1.0, 4.0))) is None
-    assert kendall(((1.0, 2.0), (2.0, 3.0), (3.0, 1.0))) == pytest.approx(-1 / 3)
+    assert correlation("Spearman's rho", ((1.0, 2.0), (2.0, 3.0))) is None
+    assert correlation("Spearman's rho", ()) is None
+    assert correlation("Kendall's tau", ((1.0, 2.0), (1.0, 3.0), (1.0, 4.0))) is None
+    assert correlation("Kendall's tau", ((1.0, 2.0), (2.0, 3.0), (3.0, 1.0))) == pytest.approx(-1 / 3)
 
 
 def test_setcons_methods_are_put_in_order_against_its_table():
@@ -603,6 +604,15 @@ def test_a_probe_of_ones_own_is_averaged_over_the_data_sets_on_which_it_is_defin
     table = tables(runs)["probe-mine"]
     assert [column.full_title for column in table.columns] == ["mean of 2: m"]
     assert cell(table, "scn", "m").ours.mean == 0.625
+
+
+def test_a_probe_of_ones_own_that_measures_nothing_on_test_has_no_table():
+    on_val = row("mine", "m", "all", 0.5) | {"split": "val"}
+    runs = [
+        record("pong", method, rows=rows, suite="atari", probes={"mine": {}, "pictures": {}})
+        for method, rows in (("scn", [on_val]), ("cswm", []))
+    ]
+    assert not {"probe-mine", "probe-pictures"} & tables(runs).keys()
 
 
 def test_columns_of_one_title_in_two_groups_both_count_in_the_notes():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -46,7 +46,7 @@ def _answer(check: Check, subject: Any) -> str | None:
 def settings_are_plain_values(plugin: Any) -> str | None:
     """Of a configured method, data set or probe: its fields make a digest, the same for equal settings."""
     try:
-        same = digest(configuration(plugin)) == digest(configuration(type(plugin)(**_fields(plugin))))
+        same = digest(configuration(plugin)) == digest(configuration(replace(plugin)))
     except (TypeError, ValueError) as error:
         return f"a field is no JSON value ({error}); expected numbers, texts, booleans, None and tuples of these"
     return None if same else "equal settings give different digests; fields must not change once they are set"
@@ -74,7 +74,3 @@ def reason_or_none(given: Any) -> str | None:
     if given is None or (isinstance(given, str) and given.strip()):
         return None
     return f"supports gave {given!r}; expected None, or the reason why not as a text"
-
-
-def _fields(plugin: Any) -> dict[str, Any]:
-    return {name: value for name, value in configuration(plugin).items() if name != "version"}

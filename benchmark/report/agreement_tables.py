@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
@@ -29,25 +29,18 @@ class Line(NamedTuple):
     wanted: int
 
 
-def spearman(pairs: Pairs) -> float | None:
-    """Spearman's correlation of ranks, -1 to 1; None for fewer than 3 pairs or where one side is constant."""
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(*zip(*pairs, strict=True)).statistic) if _ordered(pairs) else None
+MEASURES = {"Spearman's rho": "spearmanr", "Kendall's tau": "kendalltau"}
+"""Correlations of ranks, -1 to 1, by the names that SciPy has for them."""
 
 
-def kendall(pairs: Pairs) -> float | None:
-    """Kendall's tau-b, -1 to 1: pairs in the same order less those in the other; None as for `spearman`."""
-    from scipy.stats import kendalltau
+def correlation(measure: str, pairs: Pairs) -> float | None:
+    """None for fewer than 3 pairs or where one side is constant."""
+    from scipy import stats
 
-    return float(kendalltau(*zip(*pairs, strict=True)).statistic) if _ordered(pairs) else None
-
-
-MEASURES: Mapping[str, Callable[[Pairs], float | None]] = {"Spearman's rho": spearman, "Kendall's tau": kendall}
-
-
-def _ordered(pairs: Pairs) -> bool:
-    return len(pairs) >= FEWEST and all(len(set(side)) > 1 for side in zip(*pairs, strict=True))
+    ours, theirs = zip(*pairs, strict=True) if len(pairs) >= FEWEST else ((), ())
+    if min(len(set(ours)), len(set(theirs))) < 2:
+        return None
+    return float(getattr(stats, MEASURES[measure])(ours, theirs).statistic)
 
 
 def scn(scores: Scores) -> Table | None:
@@ -108,7 +101,7 @@ def _ours(scores: Scores, method: str, over: tuple[str, ...], *what: str) -> flo
 
 def _table(name: str, lead: str, scores: Scores, lines: Sequence[Line]) -> Table | None:
     """A row a line, in the column of its measure; no table where no line has enough pairs."""
-    found = {line: MEASURES[line.measure](line.pairs) for line in lines}
+    found = {line: correlation(line.measure, line.pairs) for line in lines}
     heads = [measure for measure in MEASURES if any(line.measure == measure for line in lines)]
     rows = []
     for line, value in found.items():

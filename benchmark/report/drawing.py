@@ -135,14 +135,10 @@ def say_troubles(panel: Axes, scores: Scores, dataset: str) -> None:
 
 def troubles(scores: Scores, dataset: str) -> str:
     """A line for each method of which runs on a data set failed."""
-    failed = [
-        (entrant, seed)
-        for entrant in scores.entrants()
-        for seed in scores.seeds
-        if (record := scores.runs.get((entrant, dataset, seed))) and record.status == "failed"
-    ]
-    by_entrant = {entrant: [str(seed) for other, seed in failed if other == entrant] for entrant, _ in failed}
-    return "\n".join(f"failed: {entrant.title}, seed {', '.join(seeds)}" for entrant, seeds in by_entrant.items())
+    of = {
+        e.title: [str(r.seed) for r in scores.of_seeds(e, dataset) if r.status == "failed"] for e in scores.entrants()
+    }
+    return "\n".join(f"failed: {title}, seed {', '.join(seeds)}" for title, seeds in of.items() if seeds)
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

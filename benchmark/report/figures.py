@@ -24,39 +24,18 @@ from benchmark.report.scores import Context, Scores
 
 BARE = Context()
 
+ALL: tuple[Draw, ...] = (line_figures.learning_curves, position_figures.positions)
+ATARI = (*ALL, scn_figures.accuracy, aggregate_figures.profiles, aggregate_figures.heat_map, scn_figures.importance)
+VIDEOS = (line_figures.steps_ahead, frame_figures.one_frame, frame_figures.frames_ahead, frame_figures.over_time)
+
 FIGURES: dict[str, tuple[Draw, ...]] = {
-    "atari": (
-        line_figures.learning_curves,
-        scn_figures.accuracy,
-        aggregate_figures.profiles,
-        aggregate_figures.heat_map,
-        scn_figures.importance,
-        position_figures.positions,
-    ),
-    "synthetic": (
-        line_figures.learning_curves,
-        line_figures.steps_ahead,
-        frame_figures.one_frame,
-        frame_figures.frames_ahead,
-        frame_figures.over_time,
-        position_figures.positions,
-    ),
+    "atari": ATARI,
+    "synthetic": (*ALL, *VIDEOS),
     "colours": (line_figures.learning_curves, line_figures.colours),
 }
 """What a suite gets; any other suite gets those for which it has the metrics and arrays."""
 
-EVERY: tuple[Draw, ...] = (
-    line_figures.learning_curves,
-    line_figures.steps_ahead,
-    scn_figures.accuracy,
-    aggregate_figures.profiles,
-    aggregate_figures.heat_map,
-    scn_figures.importance,
-    frame_figures.one_frame,
-    frame_figures.frames_ahead,
-    frame_figures.over_time,
-    position_figures.positions,
-)
+EVERY = (*ATARI, *VIDEOS)
 
 
 def write_figures(records: Iterable[Record], out: Path, context: Context = BARE) -> list[Path]:

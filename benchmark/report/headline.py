@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product
 from typing import Any
 
 from benchmark.report.captions import PLUMBING, caption, notes, provenance, training
 from benchmark.report.comparison import Measure, cells
 from benchmark.report.scores import Scores
-from benchmark.report.statistics import Summary
 from benchmark.report.table import Column, Row, Table
-from benchmark.report.yardsticks import by_colour, painted, with_yardsticks
+from benchmark.report.yardsticks import with_yardsticks
 from benchmark.suites import SUITES
 
 
@@ -51,13 +49,6 @@ MAIN: dict[str, tuple[Main, ...]] = {
 are counted far ahead, as one step ahead even predicting no change has all.
 """
 
-WITHOUT_MODEL: dict[tuple[str, str], tuple[str, Callable[[Scores], Summary | None]]] = {
-    ("mse", "p1"): ("previous frame", partial(painted, name="previous_frame_mse")),
-    ("mse", "s"): ("mean frame", partial(painted, name="mean_image_mse")),
-    ("fg_ari", "s"): ("colour k-means", by_colour),
-}
-"""By metric and target the yardstick that belongs to it, and how it is found in the scores of one data set."""
-
 LEAD = "Every method by the main metrics of every suite, on test."
 SEEDS = "Mean ± standard error over the n seeds of a column, or over as many as a cell says; without ± it is one seed."
 ABOUT = {
@@ -94,17 +85,7 @@ def _headline(sets: Sequence[Scores]) -> Table:
     below = notes(everyone, entrants, {head.full_title: found for head, found in columns}, best)
     most = max(len(scores.seeds) for scores in sets)
     table = Table("headline", text, "method", heads, rows, most, below, provenance(everyone))
-    return with_yardsticks(table, _yardsticks(sets))
-
-
-def _yardsticks(sets: Sequence[Scores]) -> dict[str, dict[str, Summary | None]]:
-    """What is reached without a model, in the columns of one data set to which it belongs."""
-    found: dict[str, dict[str, Summary | None]] = {name: {} for name, _ in WITHOUT_MODEL.values()}
-    for scores, measure in [(one, measure) for one in sets for measure in _columns(one)]:
-        name, find = WITHOUT_MODEL.get((measure.metric, measure.target), ("", None))
-        if find and len(measure.over) == 1:
-            found[name][measure.column.full_title] = find(scores.restricted(measure.over))
-    return found
+    return with_yardsticks(table, [(scores, measure) for scores in sets for measure in _columns(scores)])
 
 
 def _anywhere(suite: str) -> Iterable[Main]:

@@ -58,10 +58,6 @@ class Form:
         return f"{mean} &{rest}" if self.split else mean + rest
 
 
-def _right(texts: Sequence[str]) -> str:
-    return "r"
-
-
 def _in_signs(text: str, bold: bool) -> str:
     set_text = f"$-${text[1:]}" if text.startswith("-") else escape(text)
     return f"\\textbf{{{set_text}}}" if bold else set_text
@@ -81,7 +77,7 @@ def _as_number(text: str, bold: bool) -> str:
     return f"\\bfseries {text}" if bold else text
 
 
-PLAIN = Form("booktabs,graphicx", _right, _in_signs)
+PLAIN = Form("booktabs,graphicx", lambda texts: "r", _in_signs)
 ALIGNED = Form("booktabs,graphicx,siunitx", _at_the_point, _as_number, split=True)
 """By siunitx, at the decimal point; the document must say SET_UP."""
 

@@ -11,14 +11,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from benchmark.records import Record
 from benchmark.report import slot_tables
 from benchmark.report.agreement_tables import setcon as agreement
 from benchmark.report.comparison import Measure, by_method
 from benchmark.report.published import published
 from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Table
-from benchmark.report.yardsticks import by_colour, painted, with_yardsticks
+from benchmark.report.yardsticks import with_yardsticks
 
 PAPERS = ("gridworld", "bouncing_balls")
 """How the names of the paper's data sets begin."""
@@ -94,13 +93,8 @@ def _table_1(name: str, lead: str, scores: Scores, suffix: str) -> Table:
                 )
             )
     table = by_method(name, lead, scores, tuple(paper), measures, bold=BOLD)
-    yardsticks = {
-        "previous frame": {"MSE p (1e-2)": painted(scores, "previous_frame_mse")},
-        "mean frame": {"MSE s (1e-2)": painted(scores, "mean_image_mse")},
-        "colour k-means": {"ARI s (%)": by_colour(scores)},
-    }
     table = _with_undefined(table, scores) if suffix else _with_unfinished(_with_undefined(table, scores), scores)
-    return with_yardsticks(_with_b4(table, paper), yardsticks)
+    return with_yardsticks(_with_b4(table, paper), [(scores, measure) for measure in measures])
 
 
 def _with_undefined(table: Table, scores: Scores) -> Table:
@@ -117,16 +111,13 @@ def _with_undefined(table: Table, scores: Scores) -> Table:
 
 def _with_unfinished(table: Table, scores: Scores, probe: str = "decoder") -> Table:
     """Say how many of the decoders might have come further, if any."""
-    reasons = [record.notes[probe]["stopped"] for record in scores.runs.values() if _stopped(record, probe)]
+    found = [record.notes.get(probe, {}).get("stopped") for record in scores.runs.values()]
+    reasons = [reason for reason in found if reason]
     unfinished = reasons.count("max_steps")
     if not unfinished:
         return table
     note = f"{unfinished} of {len(reasons)} decoders stopped at their last step; longer, they might have come further."
     return replace(table, notes=(*table.notes, note))
-
-
-def _stopped(record: Record, probe: str) -> bool:
-    return "stopped" in record.notes.get(probe, {})
 
 
 def _with_b4(table: Table, paper: dict[str, Any]) -> Table:

@@ -6,7 +6,7 @@ from benchmark.report.comparison import Measure, by_method
 from benchmark.report.published import published
 from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Table
-from benchmark.report.yardsticks import BY_COLOUR, by_colour, with_yardsticks
+from benchmark.report.yardsticks import BY_COLOUR, with_yardsticks
 
 
 def linear(scores: Scores) -> Table | None:
@@ -44,4 +44,4 @@ def masks(scores: Scores) -> Table | None:
         "objects' pixels. Higher is better; a method without such masks has none."
     )
     table = by_method(f"masks-{dataset}", lead, scores, tuple(published("loewe2020").get(dataset, {})), measures)
-    return with_yardsticks(table, {"colour k-means": {"ARI (%)": by_colour(scores)}}, BY_COLOUR)
+    return with_yardsticks(table, [(scores, measure) for measure in measures], BY_COLOUR)

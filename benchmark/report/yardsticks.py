@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from math import isclose
 
 from benchmark.report.captions import listed
-from benchmark.report.comparison import scaled
+from benchmark.report.comparison import Measure, scaled
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import Summary, summarise
 from benchmark.report.table import Cell, Row, Table
 
 BY_COLOUR = "Colour k-means clusters the pixels of a frame by their colours: what masks are worth without a model."
 
-WITHOUT_MODEL = {
-    "previous frame": "the frame before",
-    "mean frame": "the mean of the training frames",
-    "colour k-means": "clustering the pixels of a frame by their colours",
-}
-"""Painters and clusterers that see no slot, and how each gets there."""
 
-
-Reached = Mapping[str, Mapping[str, Summary | None]]
-"""Without a model: by one of its names, in the columns of these full titles; None where it is not known."""
-
-
-def with_yardsticks(table: Table, found: Reached, note: str = "") -> Table:
-    """Rows below: what is reached without a model; none of a name of which nothing is known.
+def with_yardsticks(table: Table, measured: Iterable[tuple[Scores, Measure]], note: str = "") -> Table:
+    """Rows below: what is reached without a model, in the columns of one data set to which it belongs.
 
     The note is by default how they get there.
     """
-    known = {name: values for name, values in found.items() if any(values.values())}
+    known: dict[tuple[str, str], dict[str, Summary]] = {}
+    alone = [(scores, measure) for scores, measure in measured if len(measure.over) == 1]
+    for what, (name, how, find) in WITHOUT_MODEL.items():
+        fitting = [pair for pair in alone if (pair[1].metric.removesuffix("_own"), pair[1].target) == what]
+        for scores, measure in fitting:
+            if value := find(scores.restricted(measure.over)):
+                known.setdefault((name, how), {})[measure.column.full_title] = value
     rows = [
         Row(name, tuple(Cell(values.get(column.full_title)) for column in table.columns), summary=True)
-        for name, values in known.items()
+        for (name, _), values in known.items()
     ]
-    ways = listed(how for name, how in WITHOUT_MODEL.items() if name in known)
-    told = (note or f"Last rows: what is reached without a model, by {ways}.",)
+    told = (note or f"Last rows: what is reached without a model, by {listed(how for _, how in known)}.",)
     return replace(table, rows=(*table.rows, *rows), notes=(*table.notes, *told) if rows else table.notes)
 
 
@@ -69,3 +64,14 @@ def _of_data(scores: Scores, value: Callable[[Entrant, int], float | None]) -> S
     if found and isclose(min(firsts), max(firsts), rel_tol=1e-5):
         found = replace(found, se=None)
     return scaled(found, 100.0) if found else None
+
+
+CLUSTERED = ("colour k-means", "clustering the pixels of a frame by their colours", by_colour)
+
+WITHOUT_MODEL: dict[tuple[str, str], tuple[str, str, Callable[[Scores], Summary | None]]] = {
+    ("mse", "p1"): ("previous frame", "the frame before", partial(painted, name="previous_frame_mse")),
+    ("mse", "s"): ("mean frame", "the mean of the training frames", partial(painted, name="mean_image_mse")),
+    ("fg_ari", "s"): CLUSTERED,
+    ("fg_ari", "attention"): CLUSTERED,
+}
+"""By metric and target: who gets there without a slot, how, and its value in the scores of one data set."""
