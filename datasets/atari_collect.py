@@ -2,8 +2,12 @@
 
 The protocol of AtariARI (Anand et al. 2019) and SCN (Racah & Chandar 2020): no sticky actions, minimal action set,
 1 to 30 raw no-ops after a reset, 4 raw frames a step, pixelwise maximum of the last two, a lost life ends an episode
-although the emulator plays on until the game is over, FIRE opens an episode where the game has that action (a no-op
-step where not). Unlike theirs, a frame and the RAM beside it are always of the same instant.
+although the emulator plays on until the game is over, FIRE opens an episode where the game has that action.
+
+Departures: a frame and the RAM beside it are always of the same instant. One step opens every episode, of FIRE, or a
+no-op where the game has none; SCN's public code gives a raw frame of FIRE and one of the next action after a reset, but
+a no-op after a lost life, so that games such as Breakout wait there for the agent's own FIRE (on Breakout in some 7 %
+of its frames, here in none). It also drops episodes of up to 8 frames, which are kept here.
 
 Run as a script by `atari_store` in one process a core, so it imports nothing of the project and no JAX.
 """

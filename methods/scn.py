@@ -4,7 +4,8 @@ Two slot-wise contrastive losses on pairs of consecutive frames: the same slot a
 in other samples (Eq. 1), and from the other slots of the same sample (Eq. 2, slot diversity). `scn-saliency` is the
 paper's ablation "loss 1 only".
 
-One bilinear map W, with a bias, serves both losses; published versions of the authors' code have one for each.
+One bilinear map W, with a bias, serves both losses; published versions of the authors' code have one for each, and
+one version of it takes the other slots of all samples as negatives of Eq. 2.
 
 Departures: the last step's parameters are used, the paper takes the best on validation. Where the paper's equations sum
 over samples and slots, its code and ours take means.
