@@ -8,9 +8,8 @@ from statistics import fmean
 
 from benchmark.records import Record
 from benchmark.report import markdown
-from benchmark.report.comparison import LEVEL
 from benchmark.report.scores import Context, Entrant, Scores
-from benchmark.report.statistics import Summary, differences, holm, paired, summarise, welch
+from benchmark.report.statistics import LEVEL, Summary, differences, holm, paired, summarise, welch
 from benchmark.report.table import DASH
 
 What = tuple[str, str, str]

@@ -10,7 +10,7 @@ from typing import Any
 from benchmark.report.captions import caption, notes, provenance
 from benchmark.report.collapse import collapsed
 from benchmark.report.scores import Entrant, Scores
-from benchmark.report.statistics import Summary, differences, holm, paired
+from benchmark.report.statistics import LEVEL, Summary, differences, holm, paired
 from benchmark.report.table import Cell, Column, Row, Table, strongest
 
 Published = Mapping[str, float]
@@ -18,9 +18,6 @@ Published = Mapping[str, float]
 
 AS_IN_PAPERS = ("", "probe_protocol=joint")
 """Variants that a paper's values may stand beside: the defaults, and probes that learn while the encoder does."""
-
-LEVEL = 0.05
-"""Of significance."""
 
 
 @dataclass(frozen=True)

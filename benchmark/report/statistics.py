@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+LEVEL = 0.05
+"""Of significance."""
+
 FEWEST_PAIRS = 3
 """Of fewer, and of fewer seeds where a paper's value stands beside their mean, nothing is told."""
 

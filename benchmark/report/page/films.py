@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from benchmark.report.drawing import Read
-from benchmark.report.frame_figures import Film
+from benchmark.report.film import Film
 from benchmark.report.page.elements import Markup, element
 from benchmark.report.scores import Scores
 from benchmark.types import Float
