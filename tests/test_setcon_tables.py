@@ -109,10 +109,12 @@ def test_probes_that_learn_beside_the_encoder_keep_the_papers_value():
 def test_a_caption_says_that_learning_rates_were_chosen():
     run = record("gridworld", "setcon", rows=decoded(0.1, 0.2))
     tuned = replace(run, training={"tuned": {"learning_rate": 1e-3}})
-    assert "learning rates chosen by --tune" in tables([tuned])["table1-gridworld"].caption
-    assert "--tune" not in tables([run])["table1-gridworld"].caption
+    other = record("gridworld", "slotwise")
+    caption = tables([tuned, other])["table1-gridworld"].caption
+    assert f"learning rates of {tuned.method} chosen on validation" in caption
+    assert "chosen on validation" not in tables([run])["table1-gridworld"].caption
     (headline,) = everything([tuned], CONTEXT)["headline-quick"]
-    assert headline.caption.endswith("of the paper's), learning rates chosen by --tune.")
+    assert headline.caption.endswith(f"of the paper's), learning rates of {tuned.method} chosen on validation.")
 
 
 def test_random_initial_slots_are_the_papers_appendix():

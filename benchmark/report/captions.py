@@ -46,16 +46,17 @@ def provenance(scores: Scores) -> str:
 
 
 def training(scores: Scores) -> str:
-    """How long the runs trained ("400 steps of up to 128 frames"), on which data sets where that differs, and whether
-    their learning rates were chosen.
+    """How long the runs trained ("400 steps of up to 128 frames"), on which data sets where that differs, and of which
+    methods the learning rates were chosen.
     """
     found: dict[str, set[str]] = defaultdict(set)
     for record in _answered(scores):
         if steps := _steps(record):
             found[steps].add(record.dataset)
     told = [*found] if len(found) == 1 else [f"{steps} on {_few(sorted(on))}" for steps, on in sorted(found.items())]
-    tuned = any("tuned" in record.training for record in _answered(scores))
-    return f"{listed(told)}{', learning rates chosen by --tune' * tuned}" if told else ""
+    tuned = sorted({record.method for record in _answered(scores) if "tuned" in record.training})
+    chosen = f", learning rates of {listed(tuned)} chosen on validation" if tuned else ""
+    return f"{listed(told)}{chosen}" if told else ""
 
 
 def sentences(text: str) -> list[str]:
