@@ -1,5 +1,6 @@
 """Checks every annotated array shape of the project while the tests run, and keeps JAX and the cache away from home."""
 
+import gc
 import os
 import sys
 from importlib.metadata import version
@@ -12,7 +13,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Tests compile more than they compute. A flag that a version of jaxlib does not know ends the process.
 FLAGS = ["--xla_backend_optimization_level=0"]
 if version("jaxlib").startswith("0.10."):
-    FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+    FLAGS += ["--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1"]
+gc.set_threshold(100_000)  # tracing makes many objects, few of them in cycles
 os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))
 install_import_hook(["benchmark", "methods", "datasets", "probes"], "shapes.check")
 
