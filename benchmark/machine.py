@@ -118,6 +118,15 @@ def commit() -> str:
         return "unknown"
 
 
+@cache
+def uncommitted() -> frozenset[str]:
+    """The repository's files, from its root, that are not as they were committed or never were; none outside one."""
+    try:
+        return frozenset(_git("ls-files", "--modified", "--others", "--exclude-standard").splitlines())
+    except (OSError, subprocess.CalledProcessError):
+        return frozenset()
+
+
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(ROOT), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -14,6 +14,7 @@ from benchmark.configure import Configuration
 from benchmark.contracts import Dataset, Method, Probe
 from benchmark.errors import UserError, answering
 from benchmark.joint import Joint, joint
+from benchmark.machine import uncommitted
 from benchmark.records import Record
 from benchmark.registry import code, configuration, probes, source
 from benchmark.suites import Training
@@ -200,9 +201,10 @@ def examine(run: Run, out: Path, cache: Path, retry_failed: bool = False, reprob
     if record.status == "failed" and retry_failed and not kept:
         return Item(_with_probes_of(record, run), "retry", record.reason or "", record)
     if failed and not (kept and (to_ask or reprobe or retry_failed)):
-        return Item(run, "failed", record.reason or "", record)
+        return Item(run, "failed", "; ".join(filter(None, (record.reason, _edited(run, record)))), record)
     if not (changed or reprobe or (retry_failed and record.status == "failed") or (damaged and kept)):
-        return Item(run, "done", _edited(run, record), record)  # a probe that is not asked now may have failed
+        told = _edited(run, record, "; if what is computed has changed too, raise `version` in the class")
+        return Item(run, "done", told, record)  # a probe that is not asked now may have failed
     if not kept:
         told = "its parameters are not kept, so it is trained again to be probed, by all that its record was asked"
         return Item(_with_probes_of(record, run), "new", told, record)
@@ -211,15 +213,14 @@ def examine(run: Run, out: Path, cache: Path, retry_failed: bool = False, reprob
     return Item(run, "reprobe", f"only {', '.join(to_ask)}", record, to_ask)
 
 
-def _edited(run: Run, record: Record) -> str:
+def _edited(run: Run, record: Record, remedy: str = "") -> str:
     """Which files of plug-ins are no more what they were, though the versions of their classes are."""
     mine = {"method": run.method, "dataset": run.dataset} | {name: run.probes[name] for name in run.probe_digests}
     known = record.provenance.get("code", {}) | {name: probe.get("code") for name, probe in record.probes.items()}
     files = [file for name, plugin in mine.items() if (file := code(type(plugin))) != (known.get(name) or file)]
-    # what lies in the repository is named by its folder too, and its versions are kept with it
-    names = sorted({file["file"] for file in files if "/" not in file["file"]})
-    told = "changed since then; if what is computed has changed too, raise `version` in the class"
-    return f"{', '.join(names)} {'have' if len(names) > 1 else 'has'} {told}" if names else ""
+    # what is committed in the repository has its versions kept with it; it alone is named by its folder too
+    names = sorted({file["file"] for file in files if "/" not in file["file"] or file["file"] in uncommitted()})
+    return f"{', '.join(names)} {'have' if len(names) > 1 else 'has'} changed since then{remedy}" if names else ""
 
 
 def _failed_before(record: Record, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """A user's own files: loaded from anywhere, and one line for each mistake in them."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
-from benchmark import plugins, records
+from benchmark import plan, plugins, records
 from benchmark.command import main
 from benchmark.errors import UserError
 from benchmark.plugins import load_plugins
@@ -242,24 +243,58 @@ def test_what_a_plugin_brings_is_run_and_the_report_does_without_it(write, tmp_p
     assert "my-method" in shown.out and shown.err.startswith("not registered here: my-method; with their --plugin")
 
 
-def test_a_file_that_has_changed_since_its_records_is_named(write, tmp_path, capsys):
-    body = """
+RANDOM = """
 @methods.register("mine")
 @dataclass(frozen=True, kw_only=True)
 class Mine(methods.entry("random-cnn")[0]):
     pass
 """
-    place = ["--datasets", "tiny", "--budget", "smoke", "--probes", "diagnostics", "--out", str(tmp_path / "out")]
-    asked = ["--plugin", "mine.py", "--methods", "mine", *place]
+ON_TINY = ["--datasets", "tiny", "--budget", "smoke", "--probes", "linear"]
+
+
+def edit(write, body):
     write(CLASS.format(body=body))
+    plugins._loaded.clear()
+    methods._entries.pop("mine", None)
+
+
+def test_a_file_that_has_changed_since_its_records_is_named(write, tmp_path, capsys):
+    asked = ["--plugin", "mine.py", "--methods", "mine", *ON_TINY, "--out", str(tmp_path / "out")]
+    edit(write, RANDOM)
     assert main(asked) == 0
     assert main([*asked, "--dry-run"]) == 0
     assert "changed since" not in capsys.readouterr().out
-    write(CLASS.format(body=f"{body}# more"))
-    plugins._loaded.clear()
-    del methods._entries["mine"]
+    edit(write, f"{RANDOM}# more")
     assert main([*asked, "--dry-run"]) == 0
     assert "done: mine (1): mine.py has changed since then; if what is computed has changed" in capsys.readouterr().out
+    assert main([*asked, "--seeds", "2"]) == 0
+    notes = (
+        "Edited between runs: mine (mine.py), whose version was not raised, so that earlier runs stand beside later"
+    )
+    assert notes in capsys.readouterr().out
+
+
+def test_of_a_run_that_failed_it_is_told_that_its_file_has_changed_since(write, tmp_path, capsys):
+    asked = ["--plugin", "mine.py", "--methods", "mine", *ON_TINY, "--out", str(tmp_path / "out")]
+    edit(write, f"{RANDOM}\n    def encode(self, model, frames):\n        raise OSError('spoilt')\n")
+    assert main(asked) == 1
+    edit(write, RANDOM)
+    assert main([*asked, "--dry-run"]) == 0
+    assert "failed: mine (1): OSError: spoilt" in (told := capsys.readouterr().out)
+    assert "; mine.py has changed since then\n" in told
+
+
+def test_a_file_of_the_repository_is_named_while_its_change_is_not_committed(write, tmp_path, capsys, monkeypatch):
+    asked = ["--methods", "random-cnn", *ON_TINY, "--out", str(tmp_path / "out")]
+    assert main(asked) == 0
+    (record,) = records.read_all(tmp_path / "out")[0]
+    other = {**record.provenance, "code": {"method": {"file": "methods/random_cnn.py", "sha256": "0"}}}
+    records.write(tmp_path / "out", replace(record, provenance=other))
+    for files, told in ((frozenset(), False), (frozenset({"methods/random_cnn.py"}), True)):
+        monkeypatch.setattr(plan, "uncommitted", lambda files=files: files)
+        capsys.readouterr()
+        assert main([*asked, "--dry-run"]) == 0
+        assert ("done: random-cnn (1): methods/random_cnn.py has changed since" in capsys.readouterr().out) is told
 
 
 UNANSWERING = [

@@ -16,8 +16,7 @@ from benchmark.report.bootstrap import (
     iqm,
     probability_of_improvement,
 )
-from benchmark.report.captions import caption, provenance
-from benchmark.report.collapse import footnote
+from benchmark.report.captions import caption, footnotes, provenance
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import Summary
 from benchmark.report.table import Cell, Column, Row, Table
@@ -107,7 +106,7 @@ def _notes(scores: Scores, known: Samples) -> tuple[str, ...]:
     missing = f"Dash: no seed of it has every data set ({', '.join(without)})." if without else ""
     none = "One seed has no interval." if least == 1 else ""
     part = "In round brackets: how many seeds have every data set." if least < len(scores.seeds) else ""
-    found = (few if 1 < least < FEW_SEEDS else "", none, part, missing, footnote(scores, scores.entrants()))
+    found = (few if 1 < least < FEW_SEEDS else "", none, part, missing, *footnotes(scores, scores.entrants()))
     return tuple(filter(None, found))
 
 

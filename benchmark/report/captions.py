@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.records import Record
-from benchmark.report.collapse import footnote
+from benchmark.report import collapse, edited
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import FEWEST_PAIRS
 from benchmark.report.table import ALIKE, Cell
@@ -36,10 +36,11 @@ def caption(lead: str, scores: Scores, spread: bool = True) -> str:
 
 
 def provenance(scores: Scores) -> str:
-    """The data's protocol and the commits that trained, from the records; "" where they know neither."""
+    """The data's protocol, the commits and plug-ins that trained, from the records; "" where they know none of them."""
     settings = {
         "data protocol": _distinct(_protocol(record) for record in _answered(scores)),
         "trained by code": _distinct(commit_of(record) for record in _answered(scores)),
+        "by plug-ins": _distinct(name for record in _answered(scores) for name in _plugins(record)),
     }
     told = "; ".join(f"{name} {text}" for name, text in settings.items() if text)
     return f"{told[0].upper()}{told[1:]}." if told else ""
@@ -96,7 +97,12 @@ def notes(
     missing += f" Of {len(scores.runs)} runs {failed} failed" if failed else ""
     answered = any(record.status == "failed" and record.metrics for record in scores.runs.values())
     missing += (", of which what other probes answered is shown." if answered else ".") if failed else ""
-    return tuple(filter(None, (" ".join(signs), missing, footnote(scores, entrants))))
+    return tuple(filter(None, (" ".join(signs), missing, *footnotes(scores, entrants))))
+
+
+def footnotes(scores: Scores, entrants: Sequence[Entrant]) -> tuple[str, ...]:
+    """What is wrong with some of the runs: slots that collapsed, code that was edited between them."""
+    return collapse.footnote(scores, entrants), edited.footnote(scores, entrants)
 
 
 def _tested(compared: Mapping[str, Sequence[Cell]], entrants: Sequence[Entrant]) -> list[str]:
@@ -163,6 +169,12 @@ def _steps(record: Record) -> str:
 def _protocol(record: Record) -> str:
     protocol = record.data.get("protocol", "")
     return str(protocol.get("version", "") if isinstance(protocol, dict) else protocol)
+
+
+def _plugins(record: Record) -> list[str]:
+    """The files outside the repository that the method and the data set came from, with twelve digits of their hash."""
+    files = [file for file in record.provenance.get("code", {}).values() if "/" not in file.get("file", "/")]
+    return [f"{file['file']} {file.get('sha256', '')[:12]}".strip() for file in files]
 
 
 def commit_of(record: Record) -> str:
