@@ -83,6 +83,8 @@ def _main(options: argparse.Namespace) -> int:
         say("first, candidates for the learning rates")
         code = carry_out(candidates, TUNING, cache, options)
         grid = runs_under(options, "")
+        for line in tuning.choices(grid):
+            say(line)
     code = max(code, carry_out(grid, "", cache, options))
     if not options.dry_run:
         report(out, options.siunitx)

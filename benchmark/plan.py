@@ -43,9 +43,11 @@ class Run:
     seed: int
     tuned: Mapping[str, Any] | None = None
     """What chose the method's learning rate, if anything did."""
+    remark: str = ""
+    """What tells it from others of the same names and seed."""
 
     def __str__(self) -> str:
-        return f"{self.dataset_name}, {self.method_name}, seed {self.seed}"
+        return ", ".join(filter(None, (self.dataset_name, self.method_name, f"seed {self.seed}", self.remark)))
 
     @cached_property
     def configuration(self) -> dict[str, Any]:

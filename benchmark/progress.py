@@ -122,13 +122,14 @@ class PlainLane:
 
     def __init__(self, remaining: Remaining) -> None:
         self.remaining = remaining
-        self._pace, self._spoke, self._name = Pace(0), 0.0, ""
+        self._pace, self._spoke = Pace(0), 0.0
+        self._run: Run | None = None
 
     def note(self, text: str) -> None:
         say(text)
 
     def run_started(self, run: Run) -> None:
-        self._pace, self._spoke, self._name = Pace(run.training.steps), time.monotonic(), str(run)
+        self._pace, self._spoke, self._run = Pace(run.training.steps), time.monotonic(), run
 
     def step(self, done: int, loss: float) -> None:
         left = self._pace.left(done)
@@ -140,16 +141,16 @@ class PlainLane:
     def _say(self, what: str) -> None:
         if time.monotonic() - self._spoke >= LINE_EVERY:
             self._spoke = time.monotonic()
-            self.note(f"    {self._name}: {what}")
+            self.note(f"    {self._run}: {what}")
 
     def run_finished(self, record: Record) -> None:
         self.remaining.finish(record.path)
         end = record.reason or (f"loss {record.curve[-1][1]:.4g}" if record.curve else "not trained")
-        own = str(record) == self._name
+        own = self._run if self._run and self._run.path == record.path else None
         took = f"took {duration(time.monotonic() - self._pace.began)}" if own else "done elsewhere"
         left = duration(self.remaining.seconds())
         count = f"[{self.remaining.done}/{self.remaining.total}]"
-        self.note(f"{count} {record}: {record.status}, {end}, {took}; {left} left in all")
+        self.note(f"{count} {own or record}: {record.status}, {end}, {took}; {left} left in all")
 
 
 class LiveProgress:
@@ -206,7 +207,8 @@ class LiveLane:
 
     def run_started(self, run: Run) -> None:
         self._pace = Pace(run.training.steps)
-        name, detail = f"{run.dataset_name} {run.method_name}", f"seed {run.seed}"
+        name = f"{run.dataset_name} {run.method_name}"
+        detail = ", ".join(filter(None, (f"seed {run.seed}", run.remark)))
         self.display.bars.reset(self.run, total=run.training.steps, description=name, detail=detail, visible=True)
 
     def step(self, done: int, loss: float) -> None:

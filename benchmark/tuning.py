@@ -42,7 +42,8 @@ def _candidate(run: Run, factor: float) -> Run:
     with answering(f"--tune asks {run.method_name} with learning_rate={rate:.3g}"):
         method = replace(run.method, learning_rate=rate)
     training, probes = replace(run.training, probe_protocol="joint"), {"decoder": run.probes["decoder"]}
-    return replace(run, method=method, training=training, probes=probes, seed=0)
+    remark = f"learning rate {rate:.3g}"
+    return replace(run, method=method, training=training, probes=probes, seed=0, remark=remark)
 
 
 def tuned(grid: Sequence[Run], out: Path) -> list[Run]:
@@ -64,6 +65,17 @@ def _tuned(run: Run, out: Path) -> Run:
         "chosen": chosen,
     }
     return replace(run, method=replace(run.method, learning_rate=chosen), tuned=how)
+
+
+def choices(grid: Iterable[Run]) -> list[str]:
+    """A line for each method and data set of a tuned grid: the rate that was chosen, and each one's error."""
+    chosen = {(run.dataset_name, run.method_name): run.tuned for run in grid if run.tuned}
+    return [f"{dataset}, {method}: {_choice(**how)}" for (dataset, method), how in chosen.items()]
+
+
+def _choice(chosen: float, candidates: Iterable[Sequence[float | None]], by: str) -> str:
+    errors = (f"{rate:.3g} ({'none' if error is None else f'{error:.4g}'})" for rate, error in candidates)
+    return f"learning rate {chosen:.3g} has the least {by}, of {', '.join(errors)}"
 
 
 def _score(run: Run, out: Path) -> float | None:

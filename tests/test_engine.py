@@ -595,6 +595,16 @@ def test_the_line_of_a_run_that_failed_after_training_says_why(capsys, run):
     assert "failed, ValueError: slots of a wrong shape" in capsys.readouterr().out
 
 
+def test_a_line_about_a_run_names_what_tells_it_from_its_fellows_and_who_did_it(run, capsys):
+    lane = PlainProgress({}).lane()
+    lane.run_started(replace(run, remark="learning rate 0.1"))
+    lane.run_finished(replace(blank(run), status="ok"))
+    lane.run_finished(replace(blank(run), status="ok", seed=run.seed + 1))
+    own, other = capsys.readouterr().out.splitlines()
+    assert f"{run}, learning rate 0.1: ok, not trained, took " in own
+    assert f"seed {run.seed + 1}: ok, not trained, done elsewhere" in other
+
+
 def test_a_temperature_below_zero_is_refused():
     with pytest.raises(UserError, match=r"tau is -0\.5; it must be a finite number above 0"):
         methods.create("setcon", tau=-0.5)

@@ -116,6 +116,7 @@ def test_five_joint_candidates_for_each_method_that_trains():
     np.testing.assert_allclose(rates, np.array([1, 2, 3, 4, 5]) * 1e-3 / 3)
     assert {(run.seed, run.training.probe_protocol) for run in runs} == {(0, "joint")}
     assert all([*run.probes] == ["decoder"] for run in runs)  # which alone decides
+    assert str(runs[0]) == "gridworld, setcon, seed 0, learning rate 0.000333"
 
 
 def test_the_rate_with_the_smallest_error_on_val_is_taken_for_all_seeds_and_said_in_the_run(tmp_path):
@@ -137,6 +138,9 @@ def test_the_rate_with_the_smallest_error_on_val_is_taken_for_all_seeds_and_said
     assert setcon[0].tuned["chosen"] == 1e-3
     errors = [error for _, error in setcon[0].tuned["candidates"]]
     assert errors == [pytest.approx(0.6), pytest.approx(0.4), pytest.approx(0.3), pytest.approx(0.5), None]
+    (told,) = tuning.choices(chosen)
+    assert told.startswith("gridworld, setcon: learning rate 0.001 has the least MSE of s and p1 on val, ")
+    assert told.endswith(", of 0.000333 (0.6), 0.000667 (0.4), 0.001 (0.3), 0.00133 (0.5), 0.00167 (none)")
     assert [run for run in chosen if run.method_name == "random-cnn"] == [
         r for r in grid() if r.method_name != "setcon"
     ]

@@ -268,9 +268,7 @@ def test_a_file_that_has_changed_since_its_records_is_named(write, tmp_path, cap
     assert main([*asked, "--dry-run"]) == 0
     assert "done: mine (1): mine.py has changed since then; if what is computed has changed" in capsys.readouterr().out
     assert main([*asked, "--seeds", "2"]) == 0
-    notes = (
-        "Edited between runs: mine (mine.py), whose version was not raised, so that earlier runs stand beside later"
-    )
+    notes = "Edited between runs: mine (mine.py), whose version was not raised, so that earlier runs stand beside later"
     assert notes in capsys.readouterr().out
 
 

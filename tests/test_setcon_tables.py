@@ -10,7 +10,7 @@ from made import decoded, failed, record, rollout, row
 from benchmark.records import Record
 from benchmark.report import latex, markdown
 from benchmark.report.published import published
-from benchmark.report.scores import Context
+from benchmark.report.scores import Context, Scores
 from benchmark.report.table import Cell, Table
 from benchmark.report.tables import build, everything, write
 
@@ -115,6 +115,26 @@ def test_a_caption_says_that_learning_rates_were_chosen():
     assert "chosen on validation" not in tables([run])["table1-gridworld"].caption
     (headline,) = everything([tuned], CONTEXT)["headline-quick"]
     assert headline.caption.endswith(f"of the paper's), learning rates of {tuned.method} chosen on validation.")
+
+
+def test_a_tuned_method_is_named_so_where_the_same_with_its_own_rate_is_there_too():
+    own = [record(where, "setcon", rows=decoded(0.2, 0.3)) for where in ("gridworld", "bouncing_balls")]
+    fields = {"digest": "d1", "training": {"tuned": {"chosen": 5e-4}}}
+    tuned = record("gridworld", "setcon", rows=decoded(0.1, 0.2), **fields)
+    balls = replace(tuned, dataset="bouncing_balls")
+    title = "MSE s (1e-2)"
+    both = tables([*own, tuned, balls])["table1-gridworld"]
+    assert (cell(both, "setcon", title).ours.mean, cell(both, "setcon (tuned)", title).ours.mean) == (20, 10)
+    assert cell(both, "setcon (tuned)", title).paper == cell(both, "setcon", title).paper == 0.072
+    (scores,) = Scores.of([*own, tuned, balls], CONTEXT)
+    assert {entrant.title for entrant, where, _ in scores.runs if where == "bouncing_balls"} == {
+        "setcon",
+        "setcon (tuned)",
+    }
+    alone = tables([tuned, balls])["table1-gridworld"]
+    assert cell(alone, "setcon", title).ours.mean == 10
+    twice = tables([*own, tuned, replace(tuned, digest="d2abcdef")])["table1-gridworld"]
+    assert cell(twice, "setcon (tuned, configuration d2abcd)", title).ours.mean == 10
 
 
 def test_random_initial_slots_are_the_papers_appendix():

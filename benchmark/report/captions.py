@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.records import Record
 from benchmark.report import collapse, edited
-from benchmark.report.scores import Entrant, Scores
+from benchmark.report.scores import Entrant, Scores, is_tuned
 from benchmark.report.statistics import FEWEST_PAIRS
 from benchmark.report.table import ALIKE, Cell
 from benchmark.suites import SUITES, Training, paper_share, percent
@@ -55,7 +55,7 @@ def training(scores: Scores) -> str:
         if steps := _steps(record):
             found[steps].add(record.dataset)
     told = [*found] if len(found) == 1 else [f"{steps} on {_few(sorted(on))}" for steps, on in sorted(found.items())]
-    tuned = sorted({record.method for record in _answered(scores) if "tuned" in record.training})
+    tuned = sorted({record.method for record in _answered(scores) if is_tuned(record)})
     chosen = f", learning rates of {listed(tuned)} chosen on validation" if tuned else ""
     return f"{listed(told)}{chosen}" if told else ""
 

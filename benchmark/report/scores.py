@@ -15,6 +15,8 @@ from benchmark.report.statistics import Summary, summarise
 T = TypeVar("T")
 Role = Literal["floor", "", "ceiling"]
 ORDER: tuple[Role, ...] = ("floor", "", "ceiling")
+TUNED = "tuned"
+"""What tells a method whose learning rate was chosen from the same with its own."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,10 @@ class Context:
     variant: Callable[[Record], str] = lambda record: ""
     floors: frozenset[str] = frozenset()
     ceilings: frozenset[str] = frozenset()
+
+    def settings(self, record: Record) -> str:
+        """The variant, and whether its learning rate was chosen."""
+        return ", ".join(filter(None, (self.variant(record), TUNED if is_tuned(record) else "")))
 
     def role(self, method: str) -> Role:
         """What a method stands for in a comparison."""
@@ -47,6 +53,10 @@ class Entrant:
         """Its name, with what tells it from the defaults and what it stands for."""
         remarks = ", ".join(filter(None, (self.variant, self.role)))
         return f"{self.method} ({remarks})" if remarks else self.method
+
+    def with_remark(self, remark: str) -> Entrant:
+        """The same with one more thing that tells it from the defaults."""
+        return replace(self, variant=", ".join(filter(None, (self.variant, remark))))
 
 
 @dataclass(frozen=True)
@@ -171,19 +181,36 @@ class Scores:
 
 
 def _by_entrant(records: Sequence[Record], context: Context) -> dict[tuple[Entrant, str, int], Record]:
-    digests: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    firsts = {(record.method, record.digest, "tuned" in record.training): record for record in records}
-    variants = {what: context.variant(first) for what, first in firsts.items()}
-    names = [(r.dataset, r.method, variants[r.method, r.digest, "tuned" in r.training]) for r in records]
-    for name, record in zip(names, records, strict=True):
-        digests[name].add(record.digest)
+    named = _named(records, context)
+    digests: dict[tuple[str, Entrant], set[str]] = defaultdict(set)
+    for record, entrant in zip(records, named, strict=True):
+        digests[record.dataset, entrant].add(record.digest)
     runs = {}
-    for name, record in zip(names, records, strict=True):
-        _, method, variant = name
-        if len(digests[name]) > 1:
-            variant = ", ".join(filter(None, (variant, f"configuration {record.digest[:6]}")))
-        runs[Entrant(method, variant, context.role(method)), record.dataset, record.seed] = record
+    for record, entrant in zip(records, named, strict=True):
+        if len(digests[record.dataset, entrant]) > 1:
+            entrant = entrant.with_remark(f"configuration {record.digest[:6]}")
+        runs[entrant, record.dataset, record.seed] = record
     return runs
+
+
+def _named(records: Sequence[Record], context: Context) -> list[Entrant]:
+    """What each record is of: "tuned" where the same with its own learning rate is there too, on any data set."""
+    firsts = {(record.method, record.digest, is_tuned(record)): record for record in records}
+    entrants = {
+        what: Entrant(first.method, context.variant(first), context.role(first.method))
+        for what, first in firsts.items()
+    }
+    found = [(entrants[record.method, record.digest, is_tuned(record)], record) for record in records]
+    kinds: dict[tuple[str, Entrant], set[bool]] = defaultdict(set)
+    for entrant, record in found:
+        kinds[record.dataset, entrant].add(is_tuned(record))
+    both = {entrant for (_, entrant), known in kinds.items() if len(known) > 1}
+    return [entrant.with_remark(TUNED) if entrant in both and is_tuned(run) else entrant for entrant, run in found]
+
+
+def is_tuned(record: Record) -> bool:
+    """Did `--tune` choose its learning rate?"""
+    return "tuned" in record.training
 
 
 def _on_test(record: Record) -> dict[tuple[str, str, str], float | None]:

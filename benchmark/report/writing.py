@@ -113,7 +113,7 @@ def _report(found: list[Record], out: Path, siunitx: bool) -> None:
     try:
         made = tables.everything(found, context)
         tables.write(made, out / "tables", latex.ALIGNED if siunitx else latex.PLAIN)
-        tidy.write_metrics(found, out / "tables", context.variant, say)
+        tidy.write_metrics(found, out / "tables", context.settings, say)
         page = write_report(found, out, context, figures.write_figures(found, out, context), made)
     except OSError as error:
         raise UserError(f"tables and figures cannot be written to {str(out)!r} ({error.strerror})") from None
