@@ -164,11 +164,21 @@ class Configuration:
         return methods.create(name, **{**suite, **self._overrides("methods", name, *methods.entry(name))})
 
     def dataset(self, name: str) -> Dataset:
-        """The configured data set: the budget's fields where it has such, the user's over them."""
+        """The configured data set: the budget's fields where it has such, the user's over them.
+
+        In a suite that has none of its kind it is as in the first that has: a game is small at the smoke budget of any.
+        """
         cls, presets = datasets.entry(name)
         known = {f.name for f in fields(cls)}
-        fitting = {key: value for key, value in self._budget(name).data.items() if key in known}
+        data = SUITES[self._home(cls)].budgets[self.budget].on(name).data
+        fitting = {key: value for key, value in data.items() if key in known}
         return datasets.create(name, **{**fitting, **self._overrides("datasets", name, cls, presets)})
+
+    def _home(self, cls: type) -> str:
+        """The first suite, this one before all, that has a data set of that kind; this one where none has."""
+        able = [self.suite, *(suite for suite in SUITES if self.budget in SUITES[suite].budgets)]
+        kinds = {suite: tuple(datasets.entry(name)[0] for name in SUITES[suite].datasets) for suite in able}
+        return next((suite for suite in able if issubclass(cls, kinds[suite])), self.suite)
 
     def probes(self, dataset: str) -> Mapping[str, Probe]:
         """Those asked, else the suite's and those that no suite names: a user's own. Configured for a data set."""

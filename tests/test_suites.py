@@ -9,6 +9,7 @@ from benchmark import plan
 from benchmark.command import main
 from benchmark.configure import Configuration, datasets_by_suite, parse_overrides, typed
 from benchmark.errors import UserError
+from benchmark.registry import datasets
 from benchmark.suites import SUITES, paper_share
 
 
@@ -92,6 +93,23 @@ def test_a_data_set_with_a_budget_of_its_own_has_its_training_and_frames_and_the
     assert Configuration("synthetic", "quick", overrides).dataset("bouncing_balls").image_size == 16
     pong = Configuration("atari", "smoke", overrides).dataset("pong")
     assert (pong.train_frames, pong.probe_frames) == (777, 1_500)
+
+
+@pytest.mark.parametrize("name", ["pong", "pong-centred", "bouncing_balls", "gridworld", "shapes"])
+@pytest.mark.parametrize("budget", ["smoke", "quick", "paper"])
+def test_a_data_set_has_the_same_frames_in_whatever_suite(name, budget):
+    found = {Configuration(suite, budget).dataset(name) for suite in SUITES}
+    assert len(found) == 1
+
+
+def test_a_data_set_that_no_suite_has_any_of_has_the_fields_of_the_suite_that_is_asked(registries):
+    @datasets.register("mine")
+    @dataclass(frozen=True, kw_only=True)
+    class Mine(datasets.entry("tiny")[0]):
+        train_frames: int = 7
+
+    asked = [Configuration(suite, "smoke").dataset("mine").train_frames for suite in ("atari", "synthetic")]
+    assert asked == [1_500, 7]
 
 
 def test_a_game_has_the_papers_frames_at_the_quick_budget():
