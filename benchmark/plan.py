@@ -253,11 +253,12 @@ def _check_window(run: Run) -> None:
         raise UserError(f"{source(type(run.method))}: {told}")
     if run.method.trains and run.training.frames_per_step < window:
         length = run.dataset.spec().clip_length
-        beyond = f", if it has sequences of so many (its clips have {length})" if window > length else ""
-        raise UserError(
-            f"training.frames_per_step is {run.training.frames_per_step}, but {run.method_name} on {run.dataset_name} "
-            f"learns from {window} frames at once; set at least {window}{beyond}"
-        )
+        given = f"training.frames_per_step is {run.training.frames_per_step}"
+        needed = f"{run.method_name} on {run.dataset_name} learns from {window} frames at once"
+        if window > length:
+            remedy = f"make it fewer or, if the sequences to learn from are longer than clips, the former {window}"
+            raise UserError(f"{needed}, but its clips have {length} and {given}; {remedy}")
+        raise UserError(f"{given}, but {needed}; set at least {window}")
 
 
 def supported(plugin: Method | Probe, spec: DatasetSpec) -> str | None:

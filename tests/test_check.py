@@ -156,6 +156,12 @@ class Endless(Sound):
         return loss / 0, logs
 
 
+class Cusp(Sound):
+    def loss(self, model, batch, key):
+        loss, logs = super().loss(model, batch, key)
+        return loss + jnp.sqrt(0 * model.gain[...]).sum(), logs
+
+
 class NoLogs(Sound):
     def loss(self, model, batch, key):
         return super().loss(model, batch, key)[0]
@@ -243,6 +249,7 @@ class Setting(Sound):
         (Detached, "gradients reach the encoder", "no parameter that changes the slots gets a gradient"),
         (Detached, "training lowers the loss on a fixed batch", "expected less"),
         (Endless, "the loss is a finite scalar with named parts", "the loss is inf; expected finite"),
+        (Cusp, "gradients reach the encoder", "the gradient of gain is not finite; expected finite numbers"),
         (NoLogs, "the loss is a finite scalar with named parts", "loss gave an array of shape ()"),
         (Vector, "the loss is a finite scalar with named parts", "loss gave an array of shape (2,) to minimise"),
         (Counting, "the loss is a finite scalar with named parts", "loss gave a number of int32 to minimise; expected"),
@@ -535,6 +542,15 @@ def test_a_data_set_without_coordinates_can_be_checked_and_resembled():
 def test_a_data_set_that_breaks_a_rule_is_found(splits, claim, message):
     (wrong,) = [wrong for name, wrong in dataset_wrong_with(splits).items() if name.startswith(claim)]
     assert message in wrong
+
+
+def test_labels_of_fewer_coordinates_than_the_spec_has_are_told_and_no_check_stumbles_over_them():
+    labels = DATA.probe.data["labels"]
+    fewer = labels._replace(coordinates=labels.coordinates[..., :3])
+    probe = ClipsInMemory(DATA.probe.data["frames"], fewer, DATA.probe.data["actions"], DATA.probe.frame_range)
+    wrong = dataset_wrong_with(replace(DATA, probe=probe))
+    assert "labels.coordinates" in wrong["clips have the shape that the spec says"]
+    assert not any("it raises" in told for told in wrong.values())
 
 
 @pytest.mark.parametrize(

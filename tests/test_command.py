@@ -152,7 +152,10 @@ def test_a_step_has_a_whole_window_at_least(tmp_path, capsys):
     told = "training.frames_per_step is 7, but slotwise on gridworld learns from 8 frames at once; set at least 8\n"
     assert capsys.readouterr().err == f"run_benchmark.py: {told}"
     assert main([*asked, "training.frames_per_step=8", "--set", "methods.slotwise.clip=9"]) == 2
-    assert "set at least 9, if it has sequences of so many (its clips have 8)\n" in capsys.readouterr().err
+    told = (
+        "learns from 9 frames at once, but its clips have 8 and training.frames_per_step is 8; make it fewer or, if the"
+    )
+    assert told in capsys.readouterr().err
 
 
 def test_a_plan_tells_the_share_of_the_papers_training_for_the_suites_own_data_alone(tmp_path, capsys):

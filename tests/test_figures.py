@@ -1,8 +1,10 @@
 """Figures from hand-made records and arrays: which there are, what they show, and that their bytes do not change."""
 
+import io
 import os
 import random
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import matplotlib
@@ -12,7 +14,7 @@ from made import decoded, failed, film, record, rollout, row, written
 
 from benchmark.records import Record
 from benchmark.report import aggregate_figures, frame_figures, line_figures, position_figures, scn_figures
-from benchmark.report.drawing import COLOURS, looks, style, troubles
+from benchmark.report.drawing import COLOURS, PAGE, looks, panels, style, troubles
 from benchmark.report.figures import arrays, write_figures
 from benchmark.report.scores import Context, Scores
 
@@ -448,3 +450,13 @@ def test_a_data_set_on_which_accuracy_is_undefined_has_no_bars():
     ]
     (panel,) = drawn(scn_figures.accuracy, runs)["table3-r2"].axes
     assert [label.get_text() for label in panel.get_yticklabels()] == ["pong"]
+
+
+def test_titles_of_panels_keep_to_their_panels_however_long_they_are():
+    titles = [f"slotwise (slot_size=1{i}, weight_decay=0.001, configuration 0a1b2{i})" for i in range(8)]
+    with style():
+        figure, axes = panels(titles, 4, PAGE, 1.7)
+        figure.savefig(io.BytesIO())
+        figure.canvas.draw()
+        boxes = [box.get_window_extent() for panel in axes.values() for box in (panel, panel._left_title)]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))

@@ -113,7 +113,8 @@ def every_coordinate_changes(source: Source) -> str | None:
     probe, names = source.splits.probe, [c.name for c in source.spec.coordinates]
     labels = jax.jit(lambda data, clips: probe.read(data, clips).labels)(probe.data, np.arange(len(probe.valid)))
     known = np.asarray(labels.coordinates)[probe.valid]
-    still = [f"{name} is {known[0, i]:g}" for i, name in enumerate(names) if not np.ptp(known[:, i])]
+    columns = zip(names, known.T, strict=False)  # that there are as many, another check asks
+    still = [f"{name} is {values[0]:g}" for name, values in columns if not np.ptp(values)]
     return f"{', '.join(still)} in every frame of probe; leave out what never changes" if still else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -65,17 +66,23 @@ def the_loss_is_a_finite_scalar_with_named_parts(trial: Trial) -> str | None:
 
 
 def gradients_reach_the_encoder(trial: Trial) -> str | None:
-    """Every parameter whose change changes the slots must get a gradient that is not zero."""
+    """Every parameter whose change changes the slots must get a gradient that is finite and not zero."""
     gradients = jax.tree_util.tree_leaves_with_path(trial.first[1])
+    if endless := [path for path, gradient in gradients if not np.isfinite(gradient).all()]:
+        return f"the gradient of {_named(endless)} is not finite; expected finite numbers"
     reached = [path for path, gradient in gradients if np.any(np.asarray(gradient))]
     missed = [path for path, _ in gradients if path not in reached and _moves_slots(trial, path)]
     if not any(_moves_slots(trial, path) for path in reached):
         return "no parameter that changes the slots gets a gradient; expected a loss that depends on them"
     if missed:
-        names = ", ".join(jax.tree_util.keystr(path, simple=True, separator=".") for path in missed)
         remedy = "expected one for every nnx.Param that slots depend on (what is to stay as it is: nnx.Variable)"
-        return f"no gradient reaches {names}; {remedy}"
+        return f"no gradient reaches {_named(missed)}; {remedy}"
     return None
+
+
+def _named(paths: Sequence[Any]) -> str:
+    names = (jax.tree_util.keystr(path, simple=True, separator=".") for path in paths)
+    return ", ".join(name.removesuffix(".value") for name in names)
 
 
 def _moves_slots(trial: Trial, which: Any) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", BLA
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":")
+LETTERS = 16
+"""Of a title have room in an inch."""
+LINE = 0.13
+"""The height in inches of one more line of a title."""
 HATCHES = ("", "//////", "......", "xxxxxx")
 
 
@@ -94,11 +99,13 @@ def panels(titles: Sequence[str], columns: int, width: float, height: float) -> 
     """A figure of `width` inches with a panel of `height` inches for each title, `columns` in a row."""
     from matplotlib.figure import Figure as NewFigure
 
-    rows = math.ceil(len(titles) / columns)
-    figure = NewFigure(figsize=(width, rows * height + 0.3), layout="constrained")
+    rows, letters = math.ceil(len(titles) / columns), round(LETTERS * width / columns)
+    lines = {title: fill(title, letters) for title in titles}
+    more = LINE * max((text.count("\n") for text in lines.values()), default=0)
+    figure = NewFigure(figsize=(width, rows * (height + more) + 0.3), layout="constrained")
     axes = {title: figure.add_subplot(rows, columns, i + 1) for i, title in enumerate(titles)}
     for title, panel in axes.items():
-        panel.set_title(title, loc="left")
+        panel.set_title(lines[title], loc="left")
     return figure, axes
 
 
