@@ -25,7 +25,8 @@ class Checkpoints:
     """Saves (training state, losses so far) of one run into a folder, at most once in `every` seconds.
 
     A run that ends before the first `every` seconds leaves no trace and pays nothing. Each checkpoint carries the
-    SHA-256 of all its values. One that the disk does not take is named by `note`, and training goes on.
+    SHA-256 of all its values. One that the disk does not take is named by `note`, and training goes on; so is the one
+    from which it goes on.
     """
 
     folder: Path
@@ -86,6 +87,7 @@ class Checkpoints:
                         continue
                 except Exception:  # whatever a damaged or foreign file makes of Orbax
                     continue
+                self.note(f"goes on from a checkpoint, step {step}")
                 return step, jax.tree.unflatten(jax.tree.structure(state), leaves), np.array(saved["losses"])
         return 0, state, losses
 

@@ -50,6 +50,8 @@ def _parse(text: str) -> Override:
         typed(Training, override)
         return override
     if place not in KINDS:
+        if owner := next((kind for kind, registry in KINDS.items() if place in registry), None):
+            raise UserError(f"--set {text!r} does not say what {place!r} is; write {owner}.{text.strip()}")
         raise unknown(f"place in --set {text!r}:", place, [*KINDS, "training"])
     name, _, attribute = rest.rpartition(".")
     if not name:

@@ -20,11 +20,17 @@ MANY = 30
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not known, with the closest one that is, and all of them if they are not many."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    close = closest(name, names)
+    hint = f"did you mean {close!r}? " if close else ""
     own = "; one of your own needs --plugin FILE" if kind in ("method", "data set", "probe") else ""
     all_ = f"known: {', '.join(names)}" if len(names) <= MANY else "run_benchmark.py --list has all"
     return UserError(f"unknown {kind} {name!r}; {hint}{all_}{own}")
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The name among those known that is most like it, capitals apart; None if none is."""
+    names = {other.lower(): other for other in known}
+    return next((names[found] for found in get_close_matches(name.lower(), names, n=1)), None)
 
 
 RAISED = (Exception, SystemExit)

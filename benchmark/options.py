@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, closest
 from benchmark.loss_logs import LOGS
 from benchmark.machine import ROOT
 
@@ -21,8 +21,16 @@ class Parser(argparse.ArgumentParser):
     """Raises UserError where argparse would print its usage and exit."""
 
     def error(self, message: str) -> NoReturn:
-        list_ = message.startswith("unrecognized") and " -" not in message
-        raise UserError(f"{message}; {'a list has commas and no blanks' if list_ else '--help lists the options'}")
+        raise UserError(f"{message}; {self._remedy(message)}")
+
+    def _remedy(self, message: str) -> str:
+        _, unrecognized, texts = message.partition("unrecognized arguments: ")
+        options = [text.lstrip("-").partition("=")[0] for text in texts.split() if text.startswith("-")]
+        if unrecognized and not options:
+            return "a list has commas and no blanks"
+        known = [option.lstrip("-") for option in self._option_string_actions]
+        close = closest(options[0], known) if options else None
+        return f"did you mean --{close}? --help lists the options" if close else "--help lists the options"
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -34,7 +42,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--datasets", metavar="A,B", help="data sets, instead of all of the suite's")
     add("--probes", metavar="A,B", help="probes, instead of the suite's")
     add("--plugin", action="extend", nargs="+", default=[], metavar="P", help="files or modules with what is yours")
-    add("--seeds", type=_positive, default=1, metavar="N", help="seeds 0 to N-1 of every run (default: 1)")
+    add("--seeds", type=_seeds, default=1, metavar="N", help="seeds 0 to N-1 of every run (default: 1)")
     add("--budget", default="quick", metavar="NAME", help="smoke, quick (default) or paper")
     add("--out", type=_folder, default=ROOT / "results" / "local", metavar="DIR", help="records and tables")
     add("--tune", action="store_true", help="choose learning rates first, among five, as SetCon's authors did")
@@ -55,8 +63,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--log", choices=LOGS, help="send losses and metrics to a log while runs train; needs its package")
     add("--keep-params", action="store_true", help="keep parameters beside the records of what is trained or probed")
     add("--verbose", action="store_true", help="show each run of the plan, and the settings applied")
-    options = parser.parse_args(arguments)
-    options.arguments = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        raise UserError(
+            "nothing is named; --suite atari runs all methods on its games, --list has all names, --help the options"
+        )
+    options = parser.parse_args(given)
+    options.arguments = given
     _check_together(options)
     return options
 
@@ -73,6 +86,12 @@ def _positive(text: str) -> int:
     if int(text) > MOST:
         raise argparse.ArgumentTypeError(f"{text!r} is more than {MOST}, the most that can be asked for")
     return int(text)
+
+
+def _seeds(text: str) -> int:
+    if "," in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is a list; give their number, 2 for the seeds 0 and 1")
+    return _positive(text)
 
 
 def _check_together(options: argparse.Namespace) -> None:

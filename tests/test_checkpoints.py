@@ -171,6 +171,7 @@ def test_a_command_killed_in_the_middle_of_a_run_goes_on_and_gives_the_same_bits
         process = start(name)
         output, _ = process.communicate(timeout=120)
         assert process.returncode == 0, output
+        assert ("tiny, scn, seed 0: goes on from a checkpoint, step " in output) is (name == "killed")
     both = [next((tmp_path / name).rglob("seed-0.parameters.npz")).read_bytes() for name in ("killed", "whole")]
     assert both[0] == both[1]
     assert not checkpointed()

@@ -65,7 +65,10 @@ def command(out: Path, *arguments: str) -> int:
         (["--set", "methods.scn-saliency.diversity_weight=1"], "stands for diversity_weight=0.0"),
         (["--set", "probes.linear.ridge=1,big"], "is not one or more of a finite number"),
         (["--set", "probes.linear.floor_draws=0"], "floor_draws"),
-        (["--seed", "3"], "unrecognized arguments: --seed 3; --help lists the options"),
+        (["--seed", "3"], "unrecognized arguments: --seed 3; did you mean --seeds? --help lists the options"),
+        (["--seeds", "0,1"], "--seeds: '0,1' is a list; give their number, 2 for the seeds 0 and 1"),
+        (["--methods", "SCN"], "unknown method 'SCN'; did you mean 'scn'?"),
+        (["--set", "scn.slot_size=8"], "does not say what 'scn' is; write methods.scn.slot_size=8"),
         (["--methods", "scn,", "cswm"], "unrecognized arguments: cswm; a list has commas and no blanks"),
         (["--methods", "mine"], "slotwise-matched, supervised; one of your own needs --plugin FILE"),
         (["--plugin", "a.py,b.py"], "there is no such file; between several there are blanks"),
@@ -94,7 +97,7 @@ def command(out: Path, *arguments: str) -> int:
         (["--scheduler-resources", "GPU=1"], "goes with --scheduler"),
         (["--out", ""], "an empty name is no folder"),
         (["--report-only"], "does not exist; name a folder that has records"),
-        (["--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["--frobnicate"], "unrecognized arguments: --frobnicate; --help lists the options"),
     ],
 )
 def test_a_mistake_gets_one_line_and_exit_code_2_and_nothing_starts(tmp_path, capsys, arguments, message):
@@ -102,6 +105,11 @@ def test_a_mistake_gets_one_line_and_exit_code_2_and_nothing_starts(tmp_path, ca
     shown = capsys.readouterr()
     assert shown.out == "" and shown.err.count("\n") == 1 and message in shown.err
     assert not (tmp_path / "out").exists()
+
+
+def test_nothing_starts_where_nothing_is_named(capsys):
+    assert main([]) == 2
+    assert "nothing is named; --suite atari runs all methods on its games, --list has" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("more", [[], ["--report-only"]])

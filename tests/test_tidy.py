@@ -52,6 +52,8 @@ def test_without_pyarrow_a_note_says_what_is_missing_and_nothing_stale_is_left(t
     names = [path.name for path in write_metrics(runs(), tmp_path, default, said.append)]
     assert names == ["metrics.csv", "metrics.md"] and not (tmp_path / "metrics.parquet").exists()
     assert len(said) == 1 and "pip install" in said[0]
+    write_metrics(runs(), tmp_path, default, said.append)
+    assert len(said) == 1
 
 
 def test_the_dictionary_has_every_column_and_metric(tmp_path):

@@ -93,7 +93,8 @@ def write_metrics(
     if find_spec("pyarrow"):
         contents["metrics.parquet"] = _parquet(rows)
     else:
-        note(NO_PARQUET)
+        if not (out / "metrics.csv").exists():  # once in a folder
+            note(NO_PARQUET)
         (out / "metrics.parquet").unlink(missing_ok=True)
     for name, content in contents.items():
         write_atomically(out / name, content)

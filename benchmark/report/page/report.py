@@ -104,11 +104,14 @@ def _summary(runs: Sequence[Record]) -> str:
         return "There are no records yet: nothing was run, or nothing has finished."
     status = Counter(run.status for run in runs)
     collapsed = sum(reason(run) is not None for run in runs)
-    counts = [f"{len(runs)} runs", f"{status['failed']} failed"] + [f"{collapsed} collapsed"] * bool(collapsed)
-    sizes = {name: len({getattr(run, name) for run in runs}) for name in ("method", "dataset", "seed")}
+    counts = [f"{len(runs)} run{'s' if len(runs) > 1 else ''}", f"{status['failed']} failed"] + [
+        f"{collapsed} collapsed"
+    ] * bool(collapsed)
+    kinds = {"method": "method", "data set": "dataset", "seed": "seed"}
+    sizes = {kind: len({getattr(run, name) for run in runs}) for kind, name in kinds.items()}
     commits = sorted({commit_of(run) or "unknown" for run in runs})
-    told = f"{sizes['method']} methods, {sizes['dataset']} data sets, {sizes['seed']} seeds; code {listed(commits)}"
-    return f"{', '.join(counts)}: {told}."
+    told = [f"{count} {kind if count == 1 else f'{kind}s'}" for kind, count in sizes.items()]
+    return f"{', '.join(counts)}: {', '.join(told)}; code {listed(commits)}."
 
 
 def _headlines(tables: Mapping[str, list[Table]], numbers: Numbers) -> list[Markup]:
