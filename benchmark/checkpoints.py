@@ -26,7 +26,7 @@ class Checkpoints:
 
     A run that ends before the first `every` seconds leaves no trace and pays nothing. Each checkpoint carries the
     SHA-256 of all its values. One that the disk does not take is named by `note`, and training goes on; so is the one
-    from which it goes on.
+    from which a run goes on.
     """
 
     folder: Path
@@ -87,7 +87,6 @@ class Checkpoints:
                         continue
                 except Exception:  # whatever a damaged or foreign file makes of Orbax
                     continue
-                self.note(f"goes on from a checkpoint, step {step}")
                 return step, jax.tree.unflatten(jax.tree.structure(state), leaves), np.array(saved["losses"])
         return 0, state, losses
 
@@ -130,6 +129,8 @@ def resumed(
     done = {step for step, _, _ in found}
     if len(done) > 1:
         return 0, states, losses
+    for own in checkpoints if done != {0} else ():
+        own.note(f"goes on from a checkpoint, step {max(done)}")
     return done.pop(), [state for _, state, _ in found], np.stack([curve for _, _, curve in found])
 
 

@@ -83,7 +83,7 @@ def _main(options: argparse.Namespace) -> int:
         say("first, candidates for the learning rates")
         code = carry_out(candidates, TUNING, cache, options)
         grid = runs_under(options, "")
-        for line in tuning.choices(grid):
+        for line in () if options.dry_run else tuning.choices(grid):
             say(line)
     code = max(code, carry_out(grid, "", cache, options))
     if not options.dry_run:
@@ -138,7 +138,10 @@ def submit(folders: Sequence[str], cache: Path, options: argparse.Namespace) -> 
 
     jobs = slurm.read_options(options.slurm)
     for folder in folders:
-        items = planned(runs_under(options, folder), options.out / folder, cache, options)
+        grid = runs_under(options, folder)
+        items = planned(grid, options.out / folder, cache, options)
+        for line in tuning.choices(grid) if options.tune and not folder else ():
+            say(line)
         say(describe(items, estimate([], cache), options.verbose))
         if any(item.to_do for item in items):
             if not options.dry_run:

@@ -51,7 +51,8 @@ def _parse(text: str) -> Override:
         return override
     if place not in KINDS:
         if owner := next((kind for kind, registry in KINDS.items() if place in registry), None):
-            raise UserError(f"--set {text!r} does not say what {place!r} is; write {owner}.{text.strip()}")
+            meant = f"{owner}.{text.strip()}" if rest else f"{owner}.{place}.FIELD=VALUE"
+            raise UserError(f"--set {text!r} does not say what {place!r} is; write {meant}")
         raise unknown(f"place in --set {text!r}:", place, [*KINDS, "training"])
     name, _, attribute = rest.rpartition(".")
     if not name:
@@ -172,15 +173,21 @@ class Configuration:
         """
         cls, presets = datasets.entry(name)
         known = {f.name for f in fields(cls)}
-        data = SUITES[self._home(cls)].budgets[self.budget].on(name).data
+        suite, alike = self._home(name, cls)
+        data = SUITES[suite].budgets[self.budget].on(alike).data
         fitting = {key: value for key, value in data.items() if key in known}
         return datasets.create(name, **{**fitting, **self._overrides("datasets", name, cls, presets)})
 
-    def _home(self, cls: type) -> str:
-        """The first suite, this one before all, that has a data set of that kind; this one where none has."""
+    def _home(self, name: str, cls: type) -> tuple[str, str]:
+        """The first suite, this one before all, that has the data set or else one of its kind, and which it has; this
+        suite where none has.
+        """
         able = [self.suite, *(suite for suite in SUITES if self.budget in SUITES[suite].budgets)]
-        kinds = {suite: tuple(datasets.entry(name)[0] for name in SUITES[suite].datasets) for suite in able}
-        return next((suite for suite in able if issubclass(cls, kinds[suite])), self.suite)
+        if homes := [suite for suite in able if name in SUITES[suite].datasets]:
+            return homes[0], name
+        pairs = ((suite, other) for suite in able for other in SUITES[suite].datasets)
+        alike = ((suite, other) for suite, other in pairs if issubclass(cls, datasets.entry(other)[0]))
+        return next(alike, (self.suite, name))
 
     def probes(self, dataset: str) -> Mapping[str, Probe]:
         """Those asked, else the suite's and those that no suite names: a user's own. Configured for a data set."""

@@ -122,9 +122,10 @@ def commit() -> str:
 def uncommitted() -> frozenset[str]:
     """The repository's files, from its root, that are not as they were committed or never were; none outside one."""
     try:
-        return frozenset(_git("ls-files", "--modified", "--others", "--exclude-standard").splitlines())
+        changed, others = _git("diff", "--name-only", "--relative", "-z", "HEAD"), _git("ls-files", "--others", "-z")
     except (OSError, subprocess.CalledProcessError):
         return frozenset()
+    return frozenset(filter(None, f"{changed}\0{others}".split("\0")))
 
 
 def _git(*arguments: str) -> str:

@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
         options = [text.lstrip("-").partition("=")[0] for text in texts.split() if text.startswith("-")]
         if unrecognized and not options:
             return "a list has commas and no blanks"
-        known = [option.lstrip("-") for option in self._option_string_actions]
+        known = [option.removeprefix("--") for option in self._option_string_actions if option.startswith("--")]
         close = closest(options[0], known) if options else None
         return f"did you mean --{close}? --help lists the options" if close else "--help lists the options"
 
@@ -65,9 +65,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--verbose", action="store_true", help="show each run of the plan, and the settings applied")
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given:
-        raise UserError(
-            "nothing is named; --suite atari runs all methods on its games, --list has all names, --help the options"
-        )
+        remedy = "--suite atari runs all methods on its games, --list has all names, --help the options"
+        raise UserError(f"no option says what to run; {remedy}")
     options = parser.parse_args(given)
     options.arguments = given
     _check_together(options)

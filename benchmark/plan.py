@@ -303,7 +303,7 @@ def variant(record: Record, versions: bool = True) -> str:
         default = records.as_read(runs(wanted, [record.method], [record.dataset], seeds=1)[0].configuration)
     except UserError:
         return ""
-    ignored = {"learning_rate"} if "tuned" in record.training else set()
+    ignored = {"learning_rate"} if record.tuned else set()
     ignored |= set() if versions else {"version", "engine"}
     return ", ".join(
         f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
@@ -311,3 +311,8 @@ def variant(record: Record, versions: bool = True) -> str:
         for name, value in record.configuration[part].items()
         if name not in ignored and (name not in default[part] or default[part][name] != value)
     )
+
+
+def settings(record: Record, versions: bool = True) -> str:
+    """The `variant`, and "tuned" where `--tune` chose the learning rate."""
+    return ", ".join(filter(None, (variant(record, versions), "tuned" * record.tuned)))

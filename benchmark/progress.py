@@ -146,11 +146,16 @@ class PlainLane:
     def run_finished(self, record: Record) -> None:
         self.remaining.finish(record.path)
         end = record.reason or (f"loss {record.curve[-1][1]:.4g}" if record.curve else "not trained")
-        own = self._run if self._run and self._run.path == record.path else None
+        own = self._run is not None and self._run.path == record.path
         took = f"took {duration(time.monotonic() - self._pace.began)}" if own else "done elsewhere"
         left = duration(self.remaining.seconds())
         count = f"[{self.remaining.done}/{self.remaining.total}]"
-        self.note(f"{count} {own or record}: {record.status}, {end}, {took}; {left} left in all")
+        self.note(f"{count} {_name(record, self._run)}: {record.status}, {end}, {took}; {left} left in all")
+
+
+def _name(record: Record, run: Run | None) -> str:
+    """What a record is of: it does not have the run's remark."""
+    return str(run if run is not None and run.path == record.path else record)
 
 
 class LiveProgress:
@@ -179,11 +184,11 @@ class LiveProgress:
         """Show a short text behind the grid's bar."""
         self.bars.update(self.grid, completed=self.remaining.done, detail=detail)
 
-    def finish(self, record: Record) -> None:
+    def finish(self, record: Record, name: str) -> None:
         """Count a run that is over."""
         self.remaining.finish(record.path)
         if record.status != "ok":
-            self.bars.console.print(f"{record}: {record.status}, {record.reason}", markup=False)
+            self.bars.console.print(f"{name}: {record.status}, {record.reason}", markup=False)
         self.say(f"{duration(self.remaining.seconds())} left")
 
     def __enter__(self) -> LiveProgress:
@@ -199,27 +204,28 @@ class LiveLane:
 
     def __init__(self, display: LiveProgress) -> None:
         self.display = display
-        self.run = display.bars.add_task("", total=1, detail="", visible=False)
+        self._run: Run | None = None
+        self.bar = display.bars.add_task("", total=1, detail="", visible=False)
         self._pace = Pace(0)
 
     def note(self, text: str) -> None:
         self.display.say(text)
 
     def run_started(self, run: Run) -> None:
-        self._pace = Pace(run.training.steps)
+        self._pace, self._run = Pace(run.training.steps), run
         name = f"{run.dataset_name} {run.method_name}"
         detail = ", ".join(filter(None, (f"seed {run.seed}", run.remark)))
-        self.display.bars.reset(self.run, total=run.training.steps, description=name, detail=detail, visible=True)
+        self.display.bars.reset(self.bar, total=run.training.steps, description=name, detail=detail, visible=True)
 
     def step(self, done: int, loss: float) -> None:
         detail = f"loss {loss:.4g}, {self._pace.left(done)} left"
-        self.display.bars.update(self.run, completed=done, detail=detail)
+        self.display.bars.update(self.bar, completed=done, detail=detail)
 
     def stage(self, name: str) -> None:
-        self.display.bars.update(self.run, detail=name)
+        self.display.bars.update(self.bar, detail=name)
 
     def run_finished(self, record: Record) -> None:
-        self.display.finish(record)
+        self.display.finish(record, _name(record, self._run))
 
 
 Display = PlainProgress | LiveProgress

@@ -55,6 +55,11 @@ class Record:
         return f"{self.dataset}, {self.method}, seed {self.seed}"
 
     @property
+    def tuned(self) -> bool:
+        """Did `--tune` choose its learning rate?"""
+        return "tuned" in self.training
+
+    @property
     def path(self) -> Path:
         """Where it lies under the output folder."""
         return run_path(self.dataset, self.method, self.digest, self.seed)
@@ -177,7 +182,7 @@ def frame(out: Path | str) -> pandas.DataFrame:
     """
     import pandas
 
-    from benchmark.plan import variant
+    from benchmark.plan import settings
     from benchmark.plugins import load_plugins
 
     if not (Path(out) / "runs").is_dir():
@@ -185,16 +190,13 @@ def frame(out: Path | str) -> pandas.DataFrame:
             f"there are no records under {str(out)!r}; name an output folder, which has `runs` in it"
         )
     load_plugins(())
-    return pandas.DataFrame(tidy(read_all(Path(out))[0], variant))
+    return pandas.DataFrame(tidy(read_all(Path(out))[0], settings))
 
 
-def tidy(records: Iterable[Record], variant: Callable[[Record], str]) -> Iterator[dict[str, Any]]:
-    """One row a metric: suite, budget, dataset, method, digest, seed, settings, probe, target, metric, split, ...
-
-    `variant` tells a record's settings.
-    """
+def tidy(records: Iterable[Record], settings: Callable[[Record], str]) -> Iterator[dict[str, Any]]:
+    """One row a metric: suite, budget, dataset, method, digest, seed, settings, probe, target, metric, split, ..."""
     for record in records:
         run = {key: getattr(record, key) for key in ("suite", "budget", "dataset", "method", "digest", "seed")}
-        run |= {"settings": variant(record)}
+        run |= {"settings": settings(record)}
         for row in record.metrics:
             yield run | row

@@ -69,13 +69,15 @@ def _tuned(run: Run, out: Path) -> Run:
 
 def choices(grid: Iterable[Run]) -> list[str]:
     """A line for each method and data set of a tuned grid: the rate that was chosen, and each one's error."""
-    chosen = {(run.dataset_name, run.method_name): run.tuned for run in grid if run.tuned}
-    return [f"{dataset}, {method}: {_choice(**how)}" for (dataset, method), how in chosen.items()]
+    runs = {(run.dataset_name, run.method_name): run for run in grid if _tunable(run)}
+    return [f"{dataset}, {method}: {_choice(run)}" for (dataset, method), run in runs.items()]
 
 
-def _choice(chosen: float, candidates: Iterable[Sequence[float | None]], by: str) -> str:
-    errors = (f"{rate:.3g} ({'none' if error is None else f'{error:.4g}'})" for rate, error in candidates)
-    return f"learning rate {chosen:.3g} has the least {by}, of {', '.join(errors)}"
+def _choice(run: Run) -> str:
+    if run.tuned is None:
+        return f"learning rate {run.method.learning_rate:.3g}, its own, as no candidate has an error"
+    errors = (f"{rate:.3g} ({'none' if error is None else f'{error:.4g}'})" for rate, error in run.tuned["candidates"])
+    return f"learning rate {run.tuned['chosen']:.3g} has the least {run.tuned['by']}, of {', '.join(errors)}"
 
 
 def _score(run: Run, out: Path) -> float | None:

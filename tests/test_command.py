@@ -68,6 +68,8 @@ def command(out: Path, *arguments: str) -> int:
         (["--seed", "3"], "unrecognized arguments: --seed 3; did you mean --seeds? --help lists the options"),
         (["--seeds", "0,1"], "--seeds: '0,1' is a list; give their number, 2 for the seeds 0 and 1"),
         (["--methods", "SCN"], "unknown method 'SCN'; did you mean 'scn'?"),
+        (["--set", "scn=8"], "does not say what 'scn' is; write methods.scn.FIELD=VALUE"),
+        (["-H"], "unrecognized arguments: -H; --help lists the options"),
         (["--set", "scn.slot_size=8"], "does not say what 'scn' is; write methods.scn.slot_size=8"),
         (["--methods", "scn,", "cswm"], "unrecognized arguments: cswm; a list has commas and no blanks"),
         (["--methods", "mine"], "slotwise-matched, supervised; one of your own needs --plugin FILE"),
@@ -107,9 +109,11 @@ def test_a_mistake_gets_one_line_and_exit_code_2_and_nothing_starts(tmp_path, ca
     assert not (tmp_path / "out").exists()
 
 
-def test_nothing_starts_where_nothing_is_named(capsys):
+def test_nothing_starts_where_no_option_is_given(capsys):
     assert main([]) == 2
-    assert "nothing is named; --suite atari runs all methods on its games, --list has" in capsys.readouterr().err
+    assert (
+        "no option says what to run; --suite atari runs all methods on its games, --list has" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("more", [[], ["--report-only"]])

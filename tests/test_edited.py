@@ -38,9 +38,21 @@ def test_another_version_or_another_commit_is_no_edit_by_hand(one, other, found)
     assert edited([one, other]) == found
 
 
-def test_a_probe_that_was_edited_is_named_too():
-    probes = [{"probe": {"configuration": {"version": 1}, "code": {"file": "probe.py", "sha256": one}}} for one in "ab"]
-    assert edited(run(seed, "a", probes=asked) for seed, asked in enumerate(probes)) == {"probe (probe.py)"}
+@pytest.mark.parametrize(
+    ("file", "commits", "found"),
+    [
+        ("probe.py", ("1", "2"), {"probe (probe.py)"}),
+        ("probes/linear.py", ("1", "2"), set()),
+        ("probes/linear.py", ("1", "1+"), {"probe (probes/linear.py)"}),
+        ("probes/linear.py", ("unknown", "unknown"), set()),
+    ],
+)
+def test_a_probe_that_was_edited_is_named_too_by_the_commit_that_it_was_asked_with(file, commits, found):
+    asked = [
+        {"probe": {"configuration": {"version": 1}, "code": {"file": file, "sha256": sha256}, "commit": commit}}
+        for sha256, commit in zip("ab", commits, strict=True)
+    ]
+    assert edited(run(seed, "a", commit=str(seed), probes=probes) for seed, probes in enumerate(asked)) == found
 
 
 def test_records_that_say_nothing_of_their_code_are_no_edit():

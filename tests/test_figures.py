@@ -459,4 +459,12 @@ def test_titles_of_panels_keep_to_their_panels_however_long_they_are():
         figure.savefig(io.BytesIO())
         figure.canvas.draw()
         boxes = [box.get_window_extent() for panel in axes.values() for box in (panel, panel._left_title)]
+        short = panels(["a", "b"], 4, PAGE, 1.7)
+        short[0].savefig(io.BytesIO())
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    heights = [
+        panel.get_position().height * made.get_figheight()
+        for made, panels_ in ((figure, axes), short)
+        for panel in panels_.values()
+    ]
+    assert min(heights) == pytest.approx(heights[-1], rel=0.1)

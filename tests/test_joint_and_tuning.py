@@ -13,6 +13,7 @@ from benchmark.configure import Configuration, parse_overrides
 from benchmark.errors import UserError
 from benchmark.joint import joint
 from benchmark.registry import datasets, methods
+from benchmark.report.writing import compare
 from benchmark.types import Batch, Slots
 from benchmark.unfinished import blank
 
@@ -146,8 +147,28 @@ def test_the_rate_with_the_smallest_error_on_val_is_taken_for_all_seeds_and_said
     ]
 
 
+def test_a_tuned_run_is_compared_with_a_tuned_run_and_named_in_the_tidy_table(tmp_path):
+    own = grid()[0]
+    chosen = replace(own, method=replace(own.method, learning_rate=5e-4))
+    row = {"probe": "decoder", "metric": "mse", "split": "test", "target": "s", "higher_is_better": False}
+    for out, run, facts, value in (
+        ("before", own, {}, 0.2),
+        ("before", chosen, {"tuned": {"chosen": 5e-4}}, 0.1),
+        ("after", chosen, {"tuned": {"chosen": 5e-4}}, 0.1),
+    ):
+        made = replace(blank(run), status="ok", training=facts, metrics=[{**row, "value": value}])
+        records.write(tmp_path / out, made)
+    told = compare(tmp_path / "before", tmp_path / "after")
+    assert "| setcon (tuned) |  mse s | 0.1 | 0.1 |" in told
+    assert "Only in A: synthetic, smoke, gridworld, setcon, seed 0." in told
+    frame = records.frame(tmp_path / "before")
+    assert dict(zip(frame["value"], frame["settings"], strict=True)) == {0.1: "tuned", 0.2: ""}
+
+
 def test_without_any_candidates_record_the_rate_stays(tmp_path):
-    assert [run.digest for run in tuning.tuned(grid(), tmp_path)] == [run.digest for run in grid()]
+    tuned = tuning.tuned(grid(), tmp_path)
+    assert [run.digest for run in tuned] == [run.digest for run in grid()]
+    assert tuning.choices(tuned) == ["gridworld, setcon: learning rate 0.001, its own, as no candidate has an error"]
 
 
 def test_no_decoder_is_trained_beside_a_method_where_no_probe_reads_it(tmp_path):

@@ -1,11 +1,12 @@
 """A user's own files: loaded from anywhere, and one line for each mistake in them."""
 
 import hashlib
+import subprocess
 from dataclasses import replace
 
 import pytest
 
-from benchmark import plan, plugins, records
+from benchmark import machine, plan, plugins, records
 from benchmark.command import main
 from benchmark.errors import UserError
 from benchmark.plugins import load_plugins
@@ -280,6 +281,27 @@ def test_of_a_run_that_failed_it_is_told_that_its_file_has_changed_since(write, 
     assert main([*asked, "--dry-run"]) == 0
     assert "failed: mine (1): OSError: spoilt" in (told := capsys.readouterr().out)
     assert "; mine.py has changed since then\n" in told
+
+
+def test_uncommitted_files_are_those_that_git_knows_no_such_content_of(tmp_path, monkeypatch):
+    def git(*arguments):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", "-C", str(tmp_path), *who, *arguments], check=True, capture_output=True)
+
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    uncommitted = machine.uncommitted.__wrapped__
+    assert uncommitted() == frozenset()  # no repository yet
+    git("init")
+    (tmp_path / "methods").mkdir()
+    for name in ("same", "changed", "staged"):
+        (tmp_path / "methods" / f"{name}.py").write_text("1")
+    git("add", ".")
+    git("commit", "-m", "all")
+    assert uncommitted() == frozenset()
+    for name in ("changed", "staged", "mä"):
+        (tmp_path / "methods" / f"{name}.py").write_text("2")
+    git("add", "methods/staged.py")
+    assert uncommitted() == {"methods/changed.py", "methods/staged.py", "methods/mä.py"}
 
 
 def test_a_file_of_the_repository_is_named_while_its_change_is_not_committed(write, tmp_path, capsys, monkeypatch):

@@ -9,6 +9,7 @@ from made import decoded, failed, record, rollout, row
 
 from benchmark.records import Record
 from benchmark.report import latex, markdown
+from benchmark.report.captions import training
 from benchmark.report.published import published
 from benchmark.report.scores import Context, Scores
 from benchmark.report.table import Cell, Table
@@ -110,6 +111,8 @@ def test_a_caption_says_that_learning_rates_were_chosen():
     run = record("gridworld", "setcon", rows=decoded(0.1, 0.2))
     tuned = replace(run, training={"tuned": {"learning_rate": 1e-3}})
     other = record("gridworld", "slotwise")
+    (scores,) = Scores.of([tuned, replace(run, dataset="bouncing_balls")], CONTEXT)
+    assert training(scores).endswith("learning rates of setcon (on gridworld) chosen on validation")
     caption = tables([tuned, other])["table1-gridworld"].caption
     assert f"learning rates of {tuned.method} chosen on validation" in caption
     assert "chosen on validation" not in tables([run])["table1-gridworld"].caption
@@ -131,10 +134,18 @@ def test_a_tuned_method_is_named_so_where_the_same_with_its_own_rate_is_there_to
         "setcon",
         "setcon (tuned)",
     }
+    again = replace(own[0], seed=1, training=tuned.training)  # its own rate was chosen: one row
+    same = tables([own[0], again])["table1-gridworld"]
+    assert [row.title for row in same.rows if row.title.startswith("setcon")].count("setcon") == 1
+    assert cell(same, "setcon", title).ours.n == 2
+    (scores,) = Scores.of([own[0], again, own[1], balls], CONTEXT)
+    assert {(e.title, seed) for e, where, seed in scores.runs if where == "gridworld"} == {
+        *(("setcon", 0), ("setcon", 1), ("setcon (tuned)", 0), ("setcon (tuned)", 1))
+    }
     alone = tables([tuned, balls])["table1-gridworld"]
     assert cell(alone, "setcon", title).ours.mean == 10
     twice = tables([*own, tuned, replace(tuned, digest="d2abcdef")])["table1-gridworld"]
-    assert cell(twice, "setcon (tuned, configuration d2abcd)", title).ours.mean == 10
+    assert cell(twice, "setcon (configuration d2abcd, tuned)", title).ours.mean == 10
 
 
 def test_random_initial_slots_are_the_papers_appendix():

@@ -98,8 +98,12 @@ def test_a_data_set_with_a_budget_of_its_own_has_its_training_and_frames_and_the
 @pytest.mark.parametrize("name", ["pong", "pong-centred", "bouncing_balls", "gridworld", "shapes"])
 @pytest.mark.parametrize("budget", ["smoke", "quick", "paper"])
 def test_a_data_set_has_the_same_frames_in_whatever_suite(name, budget):
-    found = {Configuration(suite, budget).dataset(name) for suite in SUITES}
-    assert len(found) == 1
+    home = {"gridworld": "synthetic", "bouncing_balls": "synthetic", "shapes": "worlds"}.get(name, "atari")
+    fields = SUITES[home].budgets[budget].on(name).data
+    for suite in SUITES:
+        made = Configuration(suite, budget).dataset(name)
+        assert {field: getattr(made, field) for field in fields} == fields
+        assert made == Configuration(home, budget).dataset(name)
 
 
 def test_a_data_set_that_no_suite_has_any_of_has_the_fields_of_the_suite_that_is_asked(registries):
@@ -108,6 +112,13 @@ def test_a_data_set_that_no_suite_has_any_of_has_the_fields_of_the_suite_that_is
     class Mine(datasets.entry("tiny")[0]):
         train_frames: int = 7
 
+    @datasets.register("my-balls")
+    @dataclass(frozen=True, kw_only=True)
+    class MyBalls(datasets.entry("bouncing_balls")[0]):
+        pass
+
+    sizes = [Configuration(suite, "smoke").dataset("my-balls").image_size for suite in ("atari", "synthetic")]
+    assert sizes == [16, 16]
     asked = [Configuration(suite, "smoke").dataset("mine").train_frames for suite in ("atari", "synthetic")]
     assert asked == [1_500, 7]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from statistics import fmean
 from typing import NamedTuple
 
@@ -94,7 +95,8 @@ def _over_methods(scores: Scores, title: str, over: tuple[str, ...], theirs: Map
 
 def _ours(scores: Scores, method: str, over: tuple[str, ...], *what: str) -> float | None:
     """The mean over seeds of the method as the paper has it."""
-    entrants = [Entrant(method, variant, scores.context.role(method)) for variant in AS_IN_PAPERS]
+    which = product(AS_IN_PAPERS, (False, True))
+    entrants = [Entrant(method, variant, scores.context.role(method), tuned) for variant, tuned in which]
     found = [mean for entrant in entrants if (mean := scores.mean(entrant, over, *what))]
     return found[0].mean if found else None
 

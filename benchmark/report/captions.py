@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.records import Record
 from benchmark.report import collapse, edited
-from benchmark.report.scores import Entrant, Scores, is_tuned
+from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import FEWEST_PAIRS
 from benchmark.report.table import ALIKE, Cell
 from benchmark.suites import SUITES, Training, paper_share, percent
@@ -48,16 +48,23 @@ def provenance(scores: Scores) -> str:
 
 def training(scores: Scores) -> str:
     """How long the runs trained ("400 steps of up to 128 frames"), on which data sets where that differs, and of which
-    methods the learning rates were chosen.
+    methods the learning rates were chosen, on which data sets where not on all that the method was run on.
     """
     found: dict[str, set[str]] = defaultdict(set)
     for record in _answered(scores):
         if steps := _steps(record):
             found[steps].add(record.dataset)
     told = [*found] if len(found) == 1 else [f"{steps} on {_few(sorted(on))}" for steps, on in sorted(found.items())]
-    tuned = sorted({record.method for record in _answered(scores) if is_tuned(record)})
+    tuned = [_where_tuned(scores, method) for method in sorted({r.method for r in _answered(scores) if r.tuned})]
     chosen = f", learning rates of {listed(tuned)} chosen on validation" if tuned else ""
     return f"{listed(told)}{chosen}" if told else ""
+
+
+def _where_tuned(scores: Scores, method: str) -> str:
+    known: dict[str, bool] = {}
+    for record in (record for record in _answered(scores) if record.method == method):
+        known[record.dataset] = known.get(record.dataset, False) or record.tuned
+    return method if all(known.values()) else f"{method} (on {_few(sorted(data for data in known if known[data]))})"
 
 
 def sentences(text: str) -> list[str]:
@@ -172,7 +179,7 @@ def _protocol(record: Record) -> str:
 
 
 def _plugins(record: Record) -> list[str]:
-    """The files outside the repository that the method and the data set came from, with twelve digits of their hash."""
+    """The files, of no folder of the repository, of method and data set, with twelve digits of their hash."""
     files = [file for file in record.provenance.get("code", {}).values() if "/" not in file.get("file", "/")]
     return [f"{file['file']} {file.get('sha256', '')[:12]}".strip() for file in files]
 

@@ -9,17 +9,15 @@ from typing import Any
 
 from benchmark.report.captions import caption, notes, provenance
 from benchmark.report.collapse import collapsed
-from benchmark.report.scores import TUNED, Entrant, Scores
+from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import LEVEL, Summary, differences, holm, paired
 from benchmark.report.table import Cell, Column, Row, Table, strongest
 
 Published = Mapping[str, float]
 """A paper's values by method."""
 
-AS_IN_PAPERS = ("", TUNED, "probe_protocol=joint")
-"""Variants that a paper's values may stand beside: the defaults, a learning rate that was chosen, and probes that learn
-while the encoder does.
-"""
+AS_IN_PAPERS = ("", "probe_protocol=joint")
+"""Variants that a paper's values may stand beside: the defaults, and probes that learn while the encoder does."""
 
 
 @dataclass(frozen=True)

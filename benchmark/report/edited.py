@@ -22,19 +22,30 @@ def edited(runs: Iterable[Record]) -> set[str]:
 
     What lies in the repository changes from one commit to another, and its versions are kept with it.
     """
-    states: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
+    states: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for run in runs:
-        for name, version, code in _parts(run):
-            if sha256 := code.get("sha256"):
-                commit = str(run.provenance.get("commit", "")) if "/" in code["file"] else ""
-                states[name, version, code["file"], commit.rstrip("+")].add(sha256)
+        for name, version, file, commit, sha256 in _origins(run):
+            states[name, version, file, commit].add(sha256)
     return {f"{name} ({file})" for (name, _, file, _), found in states.items() if len(found) > 1}
 
 
-def _parts(run: Record) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Name, version and code of what gave a run's numbers; those that its probes left of an earlier state too."""
-    known = run.provenance.get("code", {})
-    for name, part in ((run.method, "method"), (run.dataset, "dataset")):
-        yield name, str(run.configuration.get(part, {}).get("version")), known.get(part, {})
-    for name, probe in run.probes.items():
-        yield name, str(probe.get("configuration", {}).get("version")), probe.get("code") or {}
+def _origins(run: Record) -> Iterator[tuple[str, ...]]:
+    """(Name, version, file, commit, SHA-256) of what gave a run's numbers, as far as it is known; no commit of a file
+    that lies in no folder of the repository.
+    """
+    code, commit = run.provenance.get("code", {}), run.provenance.get("commit", "unknown")
+    trained = [(run.method, "method"), (run.dataset, "dataset")]
+    parts = [(name, run.configuration.get(part, {}), code.get(part), commit) for name, part in trained]
+    parts += [
+        (name, p.get("configuration", {}), p.get("code"), p.get("commit", "unknown")) for name, p in run.probes.items()
+    ]
+    for name, configuration, file, since in parts:
+        own = "/" not in (file or {}).get("file", "")
+        if file and "sha256" in file and (own or since != "unknown"):
+            yield (
+                name,
+                str(configuration.get("version")),
+                file["file"],
+                "" if own else since.rstrip("+"),
+                file["sha256"],
+            )

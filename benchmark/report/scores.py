@@ -15,8 +15,6 @@ from benchmark.report.statistics import Summary, summarise
 T = TypeVar("T")
 Role = Literal["floor", "", "ceiling"]
 ORDER: tuple[Role, ...] = ("floor", "", "ceiling")
-TUNED = "tuned"
-"""What tells a method whose learning rate was chosen from the same with its own."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +29,6 @@ class Context:
     floors: frozenset[str] = frozenset()
     ceilings: frozenset[str] = frozenset()
 
-    def settings(self, record: Record) -> str:
-        """The variant, and whether its learning rate was chosen."""
-        return ", ".join(filter(None, (self.variant(record), TUNED if is_tuned(record) else "")))
-
     def role(self, method: str) -> Role:
         """What a method stands for in a comparison."""
         return "ceiling" if method in self.ceilings else "floor" if method in self.floors else ""
@@ -42,21 +36,18 @@ class Context:
 
 @dataclass(frozen=True)
 class Entrant:
-    """A method in one configuration."""
+    """A method in one configuration; `tuned` where it must be told from the same with its own learning rate."""
 
     method: str
     variant: str = ""
     role: Role = ""
+    tuned: bool = False
 
     @property
     def title(self) -> str:
         """Its name, with what tells it from the defaults and what it stands for."""
-        remarks = ", ".join(filter(None, (self.variant, self.role)))
+        remarks = ", ".join(filter(None, (self.variant, "tuned" * self.tuned, self.role)))
         return f"{self.method} ({remarks})" if remarks else self.method
-
-    def with_remark(self, remark: str) -> Entrant:
-        """The same with one more thing that tells it from the defaults."""
-        return replace(self, variant=", ".join(filter(None, (self.variant, remark))))
 
 
 @dataclass(frozen=True)
@@ -100,7 +91,10 @@ class Scores:
         everyone |= {Entrant(method, role=self.context.role(method)) for method in first}
         rank = {method: index for index, method in enumerate(first)}
         return tuple(
-            sorted(everyone, key=lambda e: (ORDER.index(e.role), rank.get(e.method, len(rank)), e.method, e.variant))
+            sorted(
+                everyone,
+                key=lambda e: (ORDER.index(e.role), rank.get(e.method, len(rank)), e.method, e.variant, e.tuned),
+            )
         )
 
     def of_seeds(self, entrant: Entrant, dataset: str) -> list[Record]:
@@ -181,36 +175,37 @@ class Scores:
 
 
 def _by_entrant(records: Sequence[Record], context: Context) -> dict[tuple[Entrant, str, int], Record]:
-    named = _named(records, context)
-    digests: dict[tuple[str, Entrant], set[str]] = defaultdict(set)
-    for record, entrant in zip(records, named, strict=True):
-        digests[record.dataset, entrant].add(record.digest)
     runs = {}
-    for record, entrant in zip(records, named, strict=True):
-        if len(digests[record.dataset, entrant]) > 1:
-            entrant = entrant.with_remark(f"configuration {record.digest[:6]}")
+    digests: dict[tuple[Entrant, str], set[str]] = defaultdict(set)
+    named = list(_named(records, context))
+    for entrant, record in named:
+        digests[entrant, record.dataset].add(record.digest)
+    for entrant, record in named:
+        if len(digests[entrant, record.dataset]) > 1:
+            told = f"configuration {record.digest[:6]}"
+            entrant = replace(entrant, variant=", ".join(filter(None, (entrant.variant, told))))
         runs[entrant, record.dataset, record.seed] = record
     return runs
 
 
-def _named(records: Sequence[Record], context: Context) -> list[Entrant]:
-    """What each record is of: "tuned" where the same with its own learning rate is there too, on any data set."""
-    firsts = {(record.method, record.digest, is_tuned(record)): record for record in records}
-    entrants = {
-        what: Entrant(first.method, context.variant(first), context.role(first.method))
-        for what, first in firsts.items()
-    }
-    found = [(entrants[record.method, record.digest, is_tuned(record)], record) for record in records]
-    kinds: dict[tuple[str, Entrant], set[bool]] = defaultdict(set)
-    for entrant, record in found:
-        kinds[record.dataset, entrant].add(is_tuned(record))
-    both = {entrant for (_, entrant), known in kinds.items() if len(known) > 1}
-    return [entrant.with_remark(TUNED) if entrant in both and is_tuned(run) else entrant for entrant, run in found]
-
-
-def is_tuned(record: Record) -> bool:
-    """Did `--tune` choose its learning rate?"""
-    return "tuned" in record.training
+def _named(records: Sequence[Record], context: Context) -> Iterator[tuple[Entrant, Record]]:
+    """What each record is of. A tuned method is told from the same with its own learning rate where both are there, on
+    any data set; records in which its own was chosen are of both.
+    """
+    firsts = {(record.method, record.digest, record.tuned): record for record in records}
+    variants = {what: context.variant(first) for what, first in firsts.items()}
+    plain = [(Entrant(r.method, variants[r.method, r.digest, r.tuned], context.role(r.method)), r) for r in records]
+    digests: dict[tuple[Entrant, str], tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    for entrant, record in plain:
+        digests[entrant, record.dataset][record.tuned].add(record.digest)
+    apart = {entrant for (entrant, _), (own, tuned) in digests.items() if own and tuned and own != tuned}
+    for entrant, record in plain:
+        if entrant not in apart:
+            yield entrant, record
+            continue
+        for tuned in (False, True):
+            if record.digest in digests[entrant, record.dataset][tuned]:
+                yield replace(entrant, tuned=tuned), record
 
 
 def _on_test(record: Record) -> dict[tuple[str, str, str], float | None]:

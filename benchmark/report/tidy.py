@@ -18,7 +18,8 @@ COLUMNS = {
     "budget": "what it spent on training: smoke (its numbers mean nothing), quick or paper",
     "dataset": "data set",
     "method": "method",
-    "settings": "what tells its configuration from the present defaults, as the tables name it; empty for these",
+    "settings": "what tells its configuration from the present defaults, tuned where --tune chose the learning rate; "
+    "empty for these",
     "digest": "identity of what was trained: method, data set and training with all their fields",
     "seed": "seed of initialisation and batches; frames do not depend on it",
     "probe": "the probe that measured it",
@@ -81,14 +82,14 @@ NO_PARQUET = "metrics.parquet needs the package pyarrow, which is not installed:
 
 
 def write_metrics(
-    records: Iterable[Record], out: Path, variant: Callable[[Record], str], note: Callable[[str], None]
+    records: Iterable[Record], out: Path, settings: Callable[[Record], str], note: Callable[[str], None]
 ) -> list[Path]:
     """Write them into the folder `out`, rows in the order of records; returns the paths.
 
-    `variant` tells a record's settings. Without pyarrow there is no Parquet file, as `note` is told. Raises OSError.
+    Without pyarrow there is no Parquet file, as `note` is told. Raises OSError.
     """
     ordered = sorted(records, key=lambda record: str(record.path))
-    rows = [{name: row.get(name) for name in COLUMNS} for row in tidy(ordered, variant)]
+    rows = [{name: row.get(name) for name in COLUMNS} for row in tidy(ordered, settings)]
     contents = {"metrics.csv": _csv(rows), "metrics.md": _dictionary(rows)}
     if find_spec("pyarrow"):
         contents["metrics.parquet"] = _parquet(rows)

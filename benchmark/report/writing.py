@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,25 +24,26 @@ if TYPE_CHECKING:
 
 
 def compare(before: Path, after: Path) -> str:
-    """What changed between the records of two output folders. Raises UserError where one has none."""
+    """What changed between the records of two output folders, whatever the versions of the code that made them.
+
+    Raises UserError where one has none.
+    """
     from benchmark.report import changes
 
     found = {out: read_records(out) for out in (before, after)}
     for out in found:
         if not found[out]:
             raise UserError(f"--compare: no records under {str(out)!r}; name two output folders, as --out does")
-    return changes.as_markdown(found[before], found[after], report_context(versions=False))
+    context = replace(report_context(), variant=partial(plan.settings, versions=False))
+    return changes.as_markdown(found[before], found[after], context)
 
 
-def report_context(versions: bool = True) -> Context:
-    """What records do not say of themselves: variants by the present defaults, floors and ceilings.
-
-    Without `versions` another version of a method's or a data set's code makes no variant.
-    """
+def report_context() -> Context:
+    """What records do not say of themselves: variants by the present defaults, floors and ceilings."""
     from benchmark.report.scores import Context
 
     return Context(
-        variant=partial(plan.variant, versions=versions),
+        variant=plan.variant,
         floors=frozenset(name for name in methods if not methods.entry(name)[0].trains),
         ceilings=frozenset(name for name in methods if methods.entry(name)[0].reads_labels),
     )
@@ -113,7 +115,7 @@ def _report(found: list[Record], out: Path, siunitx: bool) -> None:
     try:
         made = tables.everything(found, context)
         tables.write(made, out / "tables", latex.ALIGNED if siunitx else latex.PLAIN)
-        tidy.write_metrics(found, out / "tables", context.settings, say)
+        tidy.write_metrics(found, out / "tables", plan.settings, say)
         page = write_report(found, out, context, figures.write_figures(found, out, context), made)
     except OSError as error:
         raise UserError(f"tables and figures cannot be written to {str(out)!r} ({error.strerror})") from None
