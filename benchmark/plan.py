@@ -256,7 +256,7 @@ def _check_window(run: Run) -> None:
         given = f"training.frames_per_step is {run.training.frames_per_step}"
         needed = f"{run.method_name} on {run.dataset_name} learns from {window} frames at once"
         if window > length:
-            remedy = f"make it fewer or, if the sequences to learn from are longer than clips, the former {window}"
+            remedy = f"let it be fewer or, if training sequences are longer, set that to at least {window}"
             raise UserError(f"{needed}, but its clips have {length} and {given}; {remedy}")
         raise UserError(f"{given}, but {needed}; set at least {window}")
 

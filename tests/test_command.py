@@ -165,7 +165,7 @@ def test_a_step_has_a_whole_window_at_least(tmp_path, capsys):
     assert capsys.readouterr().err == f"run_benchmark.py: {told}"
     assert main([*asked, "training.frames_per_step=8", "--set", "methods.slotwise.clip=9"]) == 2
     told = (
-        "learns from 9 frames at once, but its clips have 8 and training.frames_per_step is 8; make it fewer or, if the"
+        "learns from 9 frames at once, but its clips have 8 and training.frames_per_step is 8; let it be fewer or, if"
     )
     assert told in capsys.readouterr().err
 

@@ -104,9 +104,8 @@ def _summary(runs: Sequence[Record]) -> str:
         return "There are no records yet: nothing was run, or nothing has finished."
     status = Counter(run.status for run in runs)
     collapsed = sum(reason(run) is not None for run in runs)
-    counts = [f"{len(runs)} run{'s' if len(runs) > 1 else ''}", f"{status['failed']} failed"] + [
-        f"{collapsed} collapsed"
-    ] * bool(collapsed)
+    counts = [f"{len(runs)} run{'s' if len(runs) > 1 else ''}", f"{status['failed']} failed"]
+    counts += [f"{collapsed} collapsed"] * bool(collapsed)
     kinds = {"method": "method", "data set": "dataset", "seed": "seed"}
     sizes = {kind: len({getattr(run, name) for run in runs}) for kind, name in kinds.items()}
     commits = sorted({commit_of(run) or "unknown" for run in runs})
