@@ -195,9 +195,16 @@ class Configuration:
         return {name: self.probe(name, dataset) for name in names}
 
     def probe(self, name: str, dataset: str) -> Probe:
-        """The configured probe: the budget's fields, the user's over them."""
+        """The configured probe: the budget's fields, the user's over them.
+
+        A suite that has neither the probe nor fields for it lends those of the first that has: a decoder is short at
+        the smoke budget of any.
+        """
         overrides = self._overrides("probes", name, *probes.entry(name))
-        return probes.create(name, **{**self._budget(dataset).probes.get(name, {}), **overrides})
+        able = [self.suite] if name in SUITES[self.suite].probes else [self.suite, *SUITES]
+        budgets = [SUITES[suite].budgets[self.budget] for suite in able if self.budget in SUITES[suite].budgets]
+        preset = (budget.on(dataset).probes.get(name) for budget in budgets)
+        return probes.create(name, **{**next(filter(None, preset), {}), **overrides})
 
 
 def unclaimed_probes() -> list[str]:

@@ -48,6 +48,19 @@ def test_a_data_set_with_a_budget_of_its_own_has_its_probes_and_the_user_the_las
     assert wanted.probe("decoder", "bouncing_balls").learning_rate == of["bouncing_balls"].learning_rate
 
 
+@pytest.mark.parametrize("name", ["decoder", "decoder-rollout", "decoder-predicted"])
+@pytest.mark.parametrize("budget", ["smoke", "quick", "paper"])
+def test_a_decoder_learns_as_long_in_whatever_suite(name, budget):
+    def decoder(suite, dataset):
+        return Configuration(suite, budget).probe(name, dataset)
+
+    for suite in ("atari", "worlds"):
+        assert decoder(suite, "pong") == decoder(suite, "gridworld") == decoder("synthetic", "gridworld")
+        assert decoder(suite, "bouncing_balls") == decoder("synthetic", "bouncing_balls")
+    clips = {suite: Configuration(suite, "smoke").probe("colour-kmeans", "shapes").num_clips for suite in SUITES}
+    assert clips["worlds"] == clips["colours"] == clips["atari"] == 1 < clips["synthetic"]  # which has its own
+
+
 def test_a_run_of_two_suites_is_done_once_with_the_probes_of_both():
     (first,) = plan.runs(Configuration("atari", "smoke"), ["scn"], ["tiny"], seeds=1)
     decoder = Configuration("synthetic", "smoke").probe("decoder", "tiny")

@@ -31,8 +31,8 @@ def linear(scores: Scores) -> Table | None:
 
 
 def masks(scores: Scores) -> Table | None:
-    """The encoder's own masks against the objects."""
-    if not scores.answers("fg_ari", ("attention",), "masks"):
+    """The encoder's own masks against the objects; None where no encoder has masks."""
+    if not any(scores.measured(metric, ("attention",), "masks") for metric in ("mbo", "fg_ari")):
         return None
     (dataset,) = scores.datasets
     measures = [
