@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmark.contracts import Dataset, Method, Splits
+from benchmark.contracts import Dataset, Method, Probe, Splits
 from benchmark.errors import UserError
 from benchmark.records import digest
 from benchmark.registry import source
@@ -69,6 +69,15 @@ def are_splits(dataset: Dataset, given: Any) -> Splits:
         file = source(type(dataset))
         raise UserError(f"{file}: load gave {told(given)}; expected benchmark.contracts.Splits(...)")
     return given
+
+
+def supports(plugin: Method | Probe, spec: DatasetSpec) -> str | None:
+    """Why it does not go with a data set, None if it does. Raises UserError where it says neither."""
+    given = plugin.supports(spec)
+    if given is None or (isinstance(given, str) and given.strip()):
+        return given
+    told = f"supports gave {given!r} for {spec.name}; expected None, or a text that says why not"
+    raise UserError(f"{source(type(plugin))}: {told}")
 
 
 def build(method: Method, spec: DatasetSpec, rngs: nnx.Rngs) -> nnx.Module:

@@ -62,13 +62,8 @@ def _main(options: argparse.Namespace) -> int:
     if options.tune and not candidates:
         told = "nothing here trains on frames of 64x64 at most and is asked the probe decoder, whose error decides"
         raise UserError(f"--tune: {told}; leave --tune out{', or add decoder to --probes' if options.probes else ''}")
-    if options.report_only and not options.out.exists():
-        raise UserError(
-            f"--report-only: {str(options.out)!r} does not exist; name a folder that has records with --out"
-        )
-    inside = sorted(str(runs.parent) for runs in options.out.glob("*/runs"))
-    if options.report_only and inside and not (options.out / "runs").exists():
-        raise UserError(f"--report-only: {str(options.out)!r} has no records; with --out name {' or '.join(inside)}")
+    if options.report_only:
+        check_records(options.out)
     out = writable(options.out, "the output folder", "choose another with --out")
     if options.report_only:
         report(out, options.siunitx, named(options))
@@ -89,6 +84,15 @@ def _main(options: argparse.Namespace) -> int:
     if not options.dry_run:
         report(out, options.siunitx)
     return code
+
+
+def check_records(out: Path) -> None:
+    """Raise UserError for a folder that is not there, and for one whose folders have the records."""
+    if not out.exists():
+        raise UserError(f"--report-only: {str(out)!r} does not exist; name a folder that has records with --out")
+    inside = sorted(str(runs.parent) for runs in out.glob("*/runs"))
+    if inside and not (out / "runs").exists():
+        raise UserError(f"--report-only: {str(out)!r} has no records; with --out name {' or '.join(inside)}")
 
 
 def carry_out(grid: list[plan.Run], folder: str, cache: Path, options: argparse.Namespace) -> int:

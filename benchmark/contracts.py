@@ -18,6 +18,9 @@ from flax import nnx
 from benchmark.errors import UserError
 from benchmark.types import Array, Batch, Bool, Data, DatasetSpec, Decoded, Float, Frozen, Int, Key, ProbeResult, Slots
 
+Loss = tuple[Float[Array, ""], dict[str, Float[Array, ""]]]
+"""The scalar to minimise and, for readers and tests, its named parts: a run keeps the scalar alone."""
+
 
 def check_counts(plugin: Any) -> None:
     """Raises UserError for a count below 1: a whole number in a field of such, unless it is a seed."""
@@ -74,7 +77,7 @@ class Method(ABC):
         """A freshly initialised model; all randomness comes from `rngs`."""
 
     @abstractmethod
-    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         """The scalar to minimise and its named parts. `batch.frames` is `[b t h w c]` with t = `window(spec)`."""
 
     @abstractmethod

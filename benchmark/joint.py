@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from benchmark import checked
-from benchmark.contracts import Method
+from benchmark.contracts import Loss, Method
 from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters, frames_decoded, sampled_error
 from benchmark.types import Array, Batch, DatasetSpec, Decoded, Float, Int, Key, Slots
 
@@ -72,7 +72,7 @@ class Joint(Method):
         slot_size = jax.eval_shape(lambda x: checked.encode(self.of, nnx.clone(model), x).slots, frame).shape[-1]
         return ModelWithDecoder(model, SpatialBroadcastDecoder(spec, slot_size, decoder_filters(spec), rngs))
 
-    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         loss_key, s_key, p_key = jax.random.split(key, 3)
         loss, logs = checked.loss(self.of, model.model, batch, loss_key)
         aside = nnx.clone(model.model)  # so that averages of a batch norm are not updated twice

@@ -73,11 +73,11 @@ def compile_(function: Callable[..., Any], *arguments: Any, donate: tuple[int, .
     return jax.jit(function, donate_argnums=donate, compiler_options=options or None).lower(*arguments).compile()
 
 
-def jit_once(function: Callable[..., Any], static_argnums: tuple[int, ...] = ()) -> Callable[..., Any]:
+def jit_once(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function compiled at its first call, in the least time: for what runs once or a few times."""
     import jax
 
-    return jax.jit(function, static_argnums=static_argnums, compiler_options=_usable(RUN_ONCE) or None)
+    return jax.jit(function, compiler_options=_usable(RUN_ONCE) or None)
 
 
 def _usable(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _git(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def settings() -> str:
+def summary() -> str:
     """Device, compiler options and allocator as they are on this machine, in one text."""
     known = provenance()
     options = ", ".join(f"{key}={value}" for key, value in known["compiler_options"].items()) or "none"

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark import parameters, records
+from benchmark import checked, parameters, records
 from benchmark.configure import Configuration
 from benchmark.contracts import Dataset, Method, Probe
 from benchmark.errors import UserError, answering
@@ -18,7 +18,6 @@ from benchmark.machine import uncommitted
 from benchmark.records import Record
 from benchmark.registry import code, configuration, probes, source
 from benchmark.suites import Training
-from benchmark.types import DatasetSpec
 
 ENGINE = 1
 """Raised by hand when a change of the training kernel alters what training computes."""
@@ -74,7 +73,7 @@ class Run:
         return {
             name: records.digest(configuration(probe))
             for name, probe in self.probes.items()
-            if supported(probe, spec) is None
+            if checked.supports(probe, spec) is None
         }
 
     @cached_property
@@ -186,7 +185,7 @@ def plan(grid: Iterable[Run], out: Path, cache: Path, *, retry_failed: bool, rep
 
 def examine(run: Run, out: Path, cache: Path, retry_failed: bool = False, reprobe: bool = False) -> Item:
     """What exists of a run and what is to be done."""
-    if reason := supported(run.method, run.dataset.spec()) or _without_probes(run) or _decoder_unread(run):
+    if reason := checked.supports(run.method, run.dataset.spec()) or _without_probes(run) or _decoder_unread(run):
         return Item(run, "skipped", reason)
     _check_window(run)
     path = out / run.path
@@ -261,21 +260,11 @@ def _check_window(run: Run) -> None:
         raise UserError(f"{given}, but {needed}; set at least {window}")
 
 
-def supported(plugin: Method | Probe, spec: DatasetSpec) -> str | None:
-    """Why it does not go with a data set, None if it does. Raises UserError where `supports` gives neither."""
-    given = plugin.supports(spec)
-    if given is None or (isinstance(given, str) and given.strip()):
-        return given
-    raise UserError(
-        f"{source(type(plugin))}: supports gave {given!r} for {spec.name}; expected None, or a text that says why not"
-    )
-
-
 def _without_probes(run: Run) -> str | None:
     """Why none of the probes can be asked; None if one can."""
     if run.probe_digests:
         return None
-    reasons = (f"{name}: {supported(probe, run.dataset.spec())}" for name, probe in run.probes.items())
+    reasons = (f"{name}: {checked.supports(probe, run.dataset.spec())}" for name, probe in run.probes.items())
     return f"no probe to ask it ({'; '.join(reasons)})"
 
 

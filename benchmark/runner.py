@@ -255,9 +255,8 @@ class Runner:
                 fitted = kernel.fit(model, data, steps, key, self._step, self._checkpoints(run))
         self._confirm()
         clock.add({"compile": kernel.compile_seconds - compiled})
-        if (
-            fitted.steps or not steps
-        ):  # of a run that went on, time as if it had not stopped; unknown after its last step
+        # Of a run that went on, time as if it had not stopped; unknown where nothing but its last step was left.
+        if fitted.steps or not steps:
             clock.add({"train": fitted.seconds * steps / max(1, fitted.steps)})
         facts: dict[str, Any] = {
             "steps": steps,

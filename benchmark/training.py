@@ -21,12 +21,13 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from benchmark.checkpoints import Checkpoints, offer, resumed
+from benchmark.contracts import Loss
 from benchmark.devices import everywhere, on_first, replicated, shared_out
 from benchmark.machine import compile_, jit_once
 from benchmark.precision import products_in_bfloat16
 from benchmark.types import Array, Data, Float, Key
 
-Loss = Callable[[Any, Any, Key], tuple[Float[Array, ""], dict[str, Float[Array, ""]]]]
+LossFunction = Callable[[Any, Any, Key], Loss]
 Sample = Callable[[Data, Key], Any]
 OnStep = Callable[[int, float], None]
 
@@ -59,7 +60,7 @@ class Kernel:
     compiled without optimisation, which would take longer than the steps. `bfloat16` rounds the inputs of all products.
     """
 
-    loss: Loss
+    loss: LossFunction
     sample: Sample
     optimizer: optax.GradientTransformation
     mesh: Mesh | None = None

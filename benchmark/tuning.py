@@ -16,8 +16,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from benchmark import checked
 from benchmark.errors import answering
-from benchmark.plan import Run, supported
+from benchmark.plan import Run
 from benchmark.records import Record
 from benchmark.unfinished import standing_record
 
@@ -33,7 +34,7 @@ def candidates(grid: Iterable[Run]) -> list[Run]:
 
 def _tunable(run: Run) -> bool:
     with answering(f"--tune asks {run.method_name} on {run.dataset_name}"):
-        runs_there = supported(run.method, run.dataset.spec()) is None
+        runs_there = checked.supports(run.method, run.dataset.spec()) is None
         return run.method.trains and runs_there and "decoder" in run.probe_digests
 
 

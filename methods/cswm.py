@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmark.contracts import Method, check_positive
+from benchmark.contracts import Loss, Method, check_positive
 from benchmark.modules.contrastive import check_negatives
 from benchmark.modules.gnn import GNNTransition
 from benchmark.modules.slot_maps import slot_encoder, too_many_slots
@@ -83,7 +83,7 @@ class CSWM(Method):
         assert slot_size is not None
         return CSWMModel(spec, self.num_slots or spec.num_slots, slot_size, self.hidden, rngs)
 
-    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         check_negatives(len(batch.frames))
         slots = model.encoder(batch.frames)
         now, later = slots[:, 0], slots[:, 1]
@@ -99,7 +99,7 @@ class CSWM(Method):
         later: Float[Array, "b k d"],
         negative: Float[Array, "b k d"],
         against: Float[Array, "b k d"],
-    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    ) -> Loss:
         """H + max(0, margin - H~), means over samples (Kipf et al. 2020, section 2.3), and both parts.
 
         H is the energy of the prediction and the state that came, H~ that of a negative and the state it stands for.

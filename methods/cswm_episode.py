@@ -20,6 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from benchmark.contracts import Loss
 from benchmark.errors import UserError
 from benchmark.modules.contrastive import check_negatives
 from benchmark.registry import methods
@@ -49,7 +50,7 @@ class CSWMEpisode(CSWM):
             return f"a pair and a negative are three frames of an episode, but samples have {self.window(spec)}"
         return super().supports(spec)
 
-    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         if self.in_episode < 1:
             check_negatives(len(batch.frames))
         slots = model.encoder(batch.frames)

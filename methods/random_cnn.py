@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 
-from benchmark.contracts import Method
+from benchmark.contracts import Loss, Method
 from benchmark.modules.slot_maps import slot_encoder, too_many_slots
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
@@ -33,7 +33,7 @@ class RandomCNN(Method):
     def build(self, spec: DatasetSpec, rngs: nnx.Rngs) -> nnx.Module:
         return slot_encoder(spec, self.num_slots or spec.num_slots, self.slot_size, rngs)
 
-    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         """0: there is nothing to learn."""
         return jnp.zeros(()), {}
 

@@ -21,6 +21,7 @@ from typing import Any
 import jax
 from flax import nnx
 
+from benchmark.contracts import Loss
 from benchmark.modules.decoder import (
     SpatialBroadcastDecoder,
     decoder_filters,
@@ -58,7 +59,7 @@ class Reconstruction(SlotPrediction):
         model.decoder = SpatialBroadcastDecoder(spec, self.slot_size, filters, rngs, reduce=reduce)
         return model
 
-    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         encoder_key, s_key, p_key = jax.random.split(key, 3)
         s, p = self.encode_and_predict(model, batch.frames, encoder_key)
         half = frames_decoded(model.decoder, s.shape[-2], self.decoded_frames, self.decoded_pixels)

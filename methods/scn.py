@@ -21,7 +21,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 
-from benchmark.contracts import Method
+from benchmark.contracts import Loss, Method
 from benchmark.modules.contrastive import check_negatives, match_diagonal
 from benchmark.modules.slot_maps import slot_encoder, too_many_slots
 from benchmark.registry import methods
@@ -52,7 +52,7 @@ class SCN(Method):
     def build(self, spec: DatasetSpec, rngs: nnx.Rngs) -> SCNModel:
         return SCNModel(spec, self.num_slots or spec.num_slots, self.slot_size, rngs)
 
-    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         check_negatives(len(batch.frames))
         slots = model.encoder(batch.frames)
         now, later = model.bilinear(slots[:, 0]), slots[:, 1]

@@ -21,10 +21,11 @@ from typing import Any
 import jax
 from flax import nnx
 
+from benchmark.contracts import Loss
 from benchmark.modules.info_nce import info_nce, sharded
 from benchmark.modules.set_encoder import SetEncoder
 from benchmark.registry import methods
-from benchmark.types import Array, Batch, DatasetSpec, Float, Key
+from benchmark.types import Batch, DatasetSpec, Key
 from methods.slot_prediction import SlotPrediction
 
 
@@ -43,7 +44,7 @@ class SetCon(SlotPrediction):
         model.set_encoder = SetEncoder(self.slot_size, rngs)
         return model
 
-    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         s, p = self.encode_and_predict(model, batch.frames, key)
         z_s, z_p = model.set_encoder(s), model.set_encoder(p)
         z_s, z_p = sharded(z_s, self.negatives_per_shard), sharded(z_p, self.negatives_per_shard)

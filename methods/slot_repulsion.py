@@ -18,6 +18,7 @@ from typing import Any
 
 from flax import nnx
 
+from benchmark.contracts import Loss
 from benchmark.modules.contrastive import cosines, match_diagonal
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
@@ -41,7 +42,7 @@ class SlotRepulsion(SlotEncoding):
     def build(self, spec: DatasetSpec, rngs: nnx.Rngs) -> nnx.Module:
         return self.build_encoder(spec, rngs)
 
-    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         return repulsion(model(batch.frames, key).slots, self.tau), {}
 
     def encode(self, model: Any, frames: Float[Array, "b t h w c"]) -> Slots:

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from benchmark.contracts import Method
+from benchmark.contracts import Loss, Method
 from benchmark.modules.contrastive import cosines, match_diagonal
 from benchmark.modules.mlp import MLP
 from benchmark.modules.position import PositionedFeatures
@@ -95,7 +95,7 @@ class SlotContrast(Method):
         iterations = self.first_iterations, self.iterations
         return RecurrentEncoder(spec, self.num_slots or spec.num_slots, self.slot_size, iterations, rngs)
 
-    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         loss = slot_contrast(model(batch.frames).slots, self.tau)
         return loss, {"info_nce": loss}
 

@@ -18,9 +18,10 @@ from typing import Any
 
 import jax
 
+from benchmark.contracts import Loss
 from benchmark.modules.info_nce import sharded, slotwise_info_nce
 from benchmark.registry import methods
-from benchmark.types import Array, Batch, Float, Key
+from benchmark.types import Batch, Key
 from methods.slot_prediction import SlotPrediction
 
 
@@ -33,7 +34,7 @@ class Slotwise(SlotPrediction):
     tau: float = 0.5
     negatives_per_shard: int | None = None
 
-    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         s, p = self.encode_and_predict(model, batch.frames, key)
         s, p = sharded(s, self.negatives_per_shard), sharded(p, self.negatives_per_shard)
         loss = jax.vmap(partial(slotwise_info_nce, tau=self.tau))(p, s).mean()

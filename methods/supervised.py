@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from benchmark.contracts import Method
+from benchmark.contracts import Loss, Method
 from benchmark.modules.slot_maps import slot_encoder, too_many_slots
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
@@ -59,7 +59,7 @@ class Supervised(Method):
     def build(self, spec: DatasetSpec, rngs: nnx.Rngs) -> SupervisedModel:
         return SupervisedModel(spec, self.num_slots or spec.num_slots, self.slot_size, rngs)
 
-    def loss(self, model: Any, batch: Batch, key: Key) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         """Smooth L1 (Huber with threshold 1) between predicted and true standardised coordinates."""
         assert batch.labels is not None
         targets = model.standardise(batch.labels.coordinates)

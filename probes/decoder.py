@@ -29,32 +29,18 @@ LARGEST = 64 * 64
 
 @probes.register("decoder")
 @dataclass(frozen=True, kw_only=True)
-class Decoder(Probe):
+class Decoder(Rule, Probe):
     """Mean squared error of decoded test frames, on the frames' own scale, and FG-ARI of the decoder's masks.
 
     Targets: `s`, and `p1` where the method predicts. `mse_own` and `fg_ari_own` are those of the decoder that a method
-    trained for itself. FG-ARI is a mean over the frames where it is defined, which the notes count.
-
-    A step has `frames_per_step` frames, fewer where these would exceed `pixels_per_step`: 256 on GridWorld, 8 of 32 x
-    32 pixels, 2 of 64 x 64, as a step costs by the pixel and few frames teach about as much in it as many. Each target
-    has an equal share of them, one frame at least; the notes say how many frames a step had. After every
-    `round_steps` the decoder is measured on `val_frames` frames a target. Training stops when that error has not fallen
-    by the fraction `tolerance` for `patience` rounds, and after `max_steps`; the decoder that was best on val is kept.
+    trained for itself. FG-ARI is a mean over the frames where it is defined, which the notes count, as they do the
+    frames that a step had. Its fields are those of the `Rule` by which the decoder learns.
     """
 
     horizon: ClassVar[int] = 1
     reads_decoder: ClassVar[bool] = True
     figure_masks: ClassVar[bool] = True
     """Are masks left for figures, beside frames?"""
-
-    learning_rate: float = 1e-3
-    frames_per_step: int = 256
-    pixels_per_step: int = 8_192
-    max_steps: int = 1_000
-    round_steps: int = 100
-    patience: int = 5
-    tolerance: float = 0.01
-    val_frames: int = 256
 
     def __post_init__(self) -> None:
         """Raises UserError for a value out of its range."""
@@ -67,47 +53,33 @@ class Decoder(Probe):
         h, w, _ = spec.frame_shape
         return None if h * w <= LARGEST else f"its frames of {h}x{w} are too large to paint each pixel for each slot"
 
-    def rule(self, spec: DatasetSpec) -> Rule:
-        """How a decoder learns on that data set."""
-        h, w, _ = spec.frame_shape
-        batch_size = max(1, min(self.frames_per_step, self.pixels_per_step // (h * w)))
-        return Rule(
-            learning_rate=self.learning_rate,
-            batch_size=batch_size,
-            max_steps=self.max_steps,
-            round_steps=self.round_steps,
-            patience=self.patience,
-            tolerance=self.tolerance,
-            val_frames=self.val_frames,
-        )
-
     def targets(self, frozen: Frozen) -> dict[str, Aligned]:
         """What is decoded: the slots of a frame itself, and those predicted for it up to `horizon` steps before."""
         return align(frozen, self.horizon)
 
     def pixels_learned(self, spec: DatasetSpec) -> int:
         h, w, _ = spec.frame_shape
-        return self.max_steps * self.rule(spec).batch_size * h * w * spec.num_slots
+        return self.max_steps * self.batch_size(spec) * h * w * spec.num_slots
 
     def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
         """Labels are read for FG-ARI on test only. Everything is undefined where a split has no entry that counts.
 
         Raises DivergedError when the decoder's loss is not finite.
         """
-        rule, entries = self.rule(test.spec), self.targets(test)
+        batch_size, entries = self.batch_size(test.spec), self.targets(test)
         if not all(any(len(a.clips) for a in self.targets(split).values()) for split in (train, val, test)):
             return undefined(next(iter(entries)))
-        fitted = fit_decoder(train, val, self.targets, rule, key)
+        fitted = fit_decoder(train, val, self.targets, self, key)
         decoders = {"": fitted.decode} | ({"_own": test.decode} if test.decode else {})
-        metrics, counts = _own_on_val(val, self.targets(val), rule.batch_size), {}
+        metrics, counts = _own_on_val(val, self.targets(val), batch_size), {}
         for suffix, decode in decoders.items():
             for target, aligned in entries.items():
-                error, ari, counts[f"{target}{suffix}"] = _measure(decode, test, aligned, rule.batch_size)
+                error, ari, counts[f"{target}{suffix}"] = _measure(decode, test, aligned, batch_size)
                 metrics.append(Metric(f"mse{suffix}", target, error, higher_is_better=False))
                 metrics.append(Metric(f"fg_ari{suffix}", target, ari))
         notes = {"steps": int(fitted.curve[-1][0]), "best_step": fitted.best_step, "stopped": fitted.stopped}
         notes |= {"curve": fitted.curve, "frames_per_step": fitted.frames_per_step, "frames": counts}
-        arrays = figures(fitted.decode, test, entries, self.figure_masks, rule.batch_size)
+        arrays = figures(fitted.decode, test, entries, self.figure_masks, batch_size)
         return ProbeResult(tuple(metrics), arrays, notes | blind_painters(train, test))
 
 

@@ -12,7 +12,7 @@ from flax import nnx
 
 from benchmark.modules.decoder import SpatialBroadcastDecoder, decoder_filters
 from benchmark.training import Kernel, adam
-from benchmark.types import Array, Batch, Bool, Data, Decoded, Float, Frozen, Int, Key
+from benchmark.types import Array, Batch, Bool, Data, DatasetSpec, Decoded, Float, Frozen, Int, Key
 from probes.foreseen import foreseen, predicted
 
 Decode = Callable[[Float[Array, "b k d"]], Decoded]
@@ -50,22 +50,30 @@ def _aligned(slots: Float[np.ndarray, "i t k d"], counts: Bool[np.ndarray, "i t"
     return Aligned(jnp.asarray(slots), jnp.asarray(clips), jnp.asarray(times))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
-    """How long a decoder learns: `max_steps` at most, measured on val after every round.
+    """How a decoder learns.
 
-    A step has `batch_size` frames, rounded down to the same number for each target, and one of each at
-    least; as many are decoded at once when scores are taken. Every round has `round_steps`. Training stops when val has
-    not fallen by the fraction `tolerance` for `patience` rounds. Val is measured on `val_frames` frames a target.
+    A step has `frames_per_step` frames, fewer where these would exceed `pixels_per_step`: 256 on GridWorld, 8 of 32 x
+    32 pixels, 2 of 64 x 64, as a step costs by the pixel and few frames teach about as much in it as many. Each target
+    has an equal share of them, one frame at least. After every `round_steps` the decoder is measured on `val_frames`
+    frames a target. Training stops when that error has not fallen by the fraction `tolerance` for `patience` rounds,
+    and after `max_steps`; the decoder that was best on val is kept.
     """
 
-    learning_rate: float
-    batch_size: int
-    max_steps: int
-    round_steps: int
-    patience: int
-    tolerance: float
-    val_frames: int
+    learning_rate: float = 1e-3
+    frames_per_step: int = 256
+    pixels_per_step: int = 8_192
+    max_steps: int = 1_000
+    round_steps: int = 100
+    patience: int = 5
+    tolerance: float = 0.01
+    val_frames: int = 256
+
+    def batch_size(self, spec: DatasetSpec) -> int:
+        """Frames of a step, before they are shared among targets; as many are decoded at once to be scored."""
+        h, w, _ = spec.frame_shape
+        return max(1, min(self.frames_per_step, self.pixels_per_step // (h * w)))
 
 
 class FittedDecoder(NamedTuple):
@@ -89,12 +97,13 @@ def fit_decoder(train: Frozen, val: Frozen, targets: Targets, rule: Rule, key: K
     filters = decoder_filters(train.spec)
     model = SpatialBroadcastDecoder(train.spec, train.slots.shape[-1], filters, nnx.Rngs(init_key))
     shapes = tuple(leaf.shape for leaf in jax.tree.leaves(entries))
-    share = max(1, rule.batch_size // len(entries))
+    batch_size = rule.batch_size(train.spec)
+    share = max(1, batch_size // len(entries))
     kernel = _kernel(train.read, share, rule.learning_rate, shapes)
     held_out = [_some(aligned, rule.val_frames) for aligned in targets(val).values() if len(aligned.clips)]
 
     def validate(decode: Decode) -> float:
-        return float(np.mean([score(decode, val, aligned, rule.batch_size).errors.mean() for aligned in held_out]))
+        return float(np.mean([score(decode, val, aligned, batch_size).errors.mean() for aligned in held_out]))
 
     best, best_step, curve = _fit(kernel, model, (train.data, entries), validate, rule, key, train.say)
     stopped = "max_steps" if curve[-1][0] >= rule.max_steps else "patience"

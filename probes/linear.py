@@ -34,15 +34,25 @@ RIDGE = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
 """Strengths to choose from: the penalty is strength x n_train x |w|^2. The largest all but predicts the mean."""
 
 
-def check_ridge(probe: str, strengths: tuple[float, ...]) -> None:
-    """Raises UserError for strengths that the probe of that name cannot choose from."""
-    if not strengths or not all(0 < strength < math.inf for strength in strengths):
-        raise UserError(f"probes.{probe}.ridge={strengths} must hold finite numbers above 0, at least one")
+@dataclass(frozen=True, kw_only=True)
+class Regression(Probe):
+    """A probe that regresses coordinates; `ridge` are the strengths to choose from."""
+
+    ridge: tuple[float, ...] = RIDGE
+
+    def __post_init__(self) -> None:
+        """Raises UserError for strengths that it cannot choose from, and for a count below 1."""
+        super().__post_init__()
+        if not self.ridge or not all(0 < strength < math.inf for strength in self.ridge):
+            raise UserError(f"{type(self).__name__}: ridge={self.ridge} must hold finite numbers above 0, at least one")
+
+    def supports(self, spec: DatasetSpec) -> str | None:
+        return None if spec.coordinates else "it has no coordinates"
 
 
 @probes.register("linear")
 @dataclass(frozen=True, kw_only=True)
-class Linear(Probe):
+class Linear(Regression):
     """Regresses coordinates on slots; R2 on test, at most 1 and possibly negative.
 
     Targets: a coordinate, `object:<name>` (mean over that object's coordinates) and `all` (mean over all). A coordinate
@@ -51,17 +61,8 @@ class Linear(Probe):
     vary on train has no weights, and an object of such coordinates only does not count in them.
     """
 
-    ridge: tuple[float, ...] = RIDGE
     floor_draws: int = 100
     floor_seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Raises UserError for an impossible grid of strengths, or no draws."""
-        super().__post_init__()
-        check_ridge("linear", self.ridge)
-
-    def supports(self, spec: DatasetSpec) -> str | None:
-        return None if spec.coordinates else "it has no coordinates"
 
     def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
         """Raises ValueError for slots or coordinates that are not finite.

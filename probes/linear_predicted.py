@@ -16,11 +16,10 @@ from typing import ClassVar
 import jax
 import numpy as np
 
-from benchmark.contracts import Probe
 from benchmark.registry import probes
-from benchmark.types import DatasetSpec, Float, Frozen, Metric, ProbeResult
+from benchmark.types import Float, Frozen, Metric, ProbeResult
 from probes.foreseen import context, foreseen, last_seen, predicted
-from probes.linear import RIDGE, check_ridge, mean_of_defined, side_by_side
+from probes.linear import Regression, mean_of_defined, side_by_side
 from probes.regression import Fit, Frames, fit
 
 METRICS = {"r2": True, "r2_ridge": True, "r2_ridge_last": None, "r2_ridge_context": None}
@@ -29,7 +28,7 @@ METRICS = {"r2": True, "r2_ridge": True, "r2_ridge_last": None, "r2_ridge_contex
 
 @probes.register("linear-predicted")
 @dataclass(frozen=True, kw_only=True)
-class LinearPredicted(Probe):
+class LinearPredicted(Regression):
     """R2 on test, mean over the coordinates that vary there, of slots predicted 1 to 5 steps before: `p1` to `p5`.
 
     `r2` and `r2_ridge` are the two forms of the probe `linear`. `r2_ridge_last` is the second of them for the encoded
@@ -40,16 +39,6 @@ class LinearPredicted(Probe):
 
     horizon: ClassVar[int] = 5
     optional: ClassVar[bool] = True
-
-    ridge: tuple[float, ...] = RIDGE
-
-    def __post_init__(self) -> None:
-        """Raises UserError for an impossible grid of strengths."""
-        super().__post_init__()
-        check_ridge("linear-predicted", self.ridge)
-
-    def supports(self, spec: DatasetSpec) -> str | None:
-        return None if spec.coordinates else "it has no coordinates"
 
     def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
         """Raises ValueError for slots or coordinates that are not finite. Nothing is drawn."""

@@ -260,7 +260,7 @@ class Setting(Sound):
         (Short, "predict uses the slots up to its frame", "expected [b t j k d] with b = 2, t = 3, j = 2"),
         (Foreseeing, "predict uses the slots up to its frame", "depends on slots of later frames"),
         (Ravenous, "a training sample fits a clip", "window gave 9; expected a whole number of frames from 1 to 3"),
-        (Wordless, "supports gives a reason or none", "supports gave False; expected None, or the reason"),
+        (Wordless, "supports gives a reason or none", "supports gave False for"),
         (Setting, "settings are plain values", "a field is no JSON value"),
     ],
 )

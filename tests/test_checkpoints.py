@@ -46,23 +46,29 @@ def _newest(folder):
     return max(folder.iterdir(), key=lambda path: int(path.name) if path.name.isdigit() else -1)
 
 
-def test_a_run_that_goes_on_ends_with_the_same_bits_and_the_same_curve(tmp_path):
-    whole = fit()
+@pytest.fixture(scope="module")
+def whole():
+    """A run that nothing disturbed."""
+    return fit()
+
+
+def test_a_run_that_goes_on_ends_with_the_same_bits_and_the_same_curve(tmp_path, whole):
     with pytest.raises(KeyboardInterrupt):
         fit(Checkpoints(tmp_path / "c", every=0), stop_after=7)
-    rest = fit(Checkpoints(tmp_path / "c", every=0))
-    assert rest.steps == 12 - 6 and rest.curve == whole.curve
+    said = []
+    rest = fit(Checkpoints(tmp_path / "c", every=0, note=said.append))
+    assert rest.steps == 12 - 6 and rest.curve == whole.curve and said == ["goes on from a checkpoint, step 6"]
     jax.tree.map(np.testing.assert_array_equal, nnx.state(whole.model), nnx.state(rest.model))
 
 
-def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path):
+def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path, whole):
     with pytest.raises(KeyboardInterrupt):
         fit(Checkpoints(tmp_path / "c", every=0), stop_after=7)
     for path in _newest(tmp_path / "c").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     rest = fit(Checkpoints(tmp_path / "c", every=1e9))
-    assert rest.steps == 12 - 5 and rest.curve == fit().curve
+    assert rest.steps == 12 - 5 and rest.curve == whole.curve
 
 
 def test_after_a_damaged_checkpoint_the_run_goes_on_saving(tmp_path):
@@ -80,12 +86,6 @@ def test_after_a_damaged_checkpoint_the_run_goes_on_saving(tmp_path):
     own.save(6, {"a": np.ones(2)}, losses)
     assert not said and own.latest({"a": np.zeros(2)}, losses)[0] == own.step() == 6
     assert own.latest({"a": np.zeros((2, 1))}, losses)[0] == 0
-
-
-@pytest.fixture(scope="module")
-def whole():
-    """A run that nothing disturbed."""
-    return fit()
 
 
 def test_a_flipped_byte_in_a_checkpoint_is_seen(tmp_path, whole):

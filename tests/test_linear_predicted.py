@@ -168,7 +168,7 @@ def test_the_strengths_of_ridge_can_be_set():
     result = LinearPredicted(ridge=(1e9,))(*SPLITS, jax.random.key(0))
     found = {(metric.metric, metric.target): metric.value for metric in result.metrics}
     assert found["r2", "p1"] > 0.99 and found["r2_ridge", "p1"] < 0.01
-    with pytest.raises(UserError, match=r"probes\.linear-predicted\.ridge"):
+    with pytest.raises(UserError, match=r"ridge=.* must hold finite numbers above 0"):
         LinearPredicted(ridge=())
 
 

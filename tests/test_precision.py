@@ -8,13 +8,16 @@ import pytest
 from flax import nnx
 
 from benchmark import plan
+from benchmark.check.ground import ground
+from benchmark.check.trial import Trial
 from benchmark.configure import parse_overrides
 from benchmark.plan import Configuration, Item
 from benchmark.precision import products_in_bfloat16
+from benchmark.program import on_device
 from benchmark.progress import PlainProgress
 from benchmark.registry import datasets, methods
 from benchmark.runner import Runner
-from benchmark.training import Kernel, adam, split
+from benchmark.training import Kernel, adam
 
 NUMBERS = np.random.default_rng(0)
 A, B = (NUMBERS.standard_normal(shape).astype(np.float32) for shape in ((5, 7), (7, 3)))
@@ -79,14 +82,13 @@ def test_what_is_no_product_is_the_same_to_the_bit():
 
 
 @pytest.mark.parametrize("name", ["cswm", "setcon"])
-def test_a_methods_gradient_points_the_same_way(name, tmp_path):
-    dataset = datasets.create("gridworld", test_size=4, num_slots=4)
-    method, spec, splits = methods.create(name), dataset.spec(), dataset.load(tmp_path, print)
-    graph, params, rest = split(method.build(spec, nnx.Rngs(0)))
-    batch = splits.train.sample(splits.train.data, jax.random.key(1), 8, method.window(spec))
+def test_a_methods_gradient_points_the_same_way(name):
+    of = Trial(methods.create(name), on_device(ground(datasets.create("gridworld").spec())))
+    params, rest = of.state
+    batch = of.seen
 
     def loss(params):
-        return method.loss(nnx.merge(graph, params, rest, copy=True), batch, jax.random.key(2))[0]
+        return of.loss((params, rest), batch)[0]
 
     exact_loss, exact = jax.jit(jax.value_and_grad(loss))(params)
     low_loss, low = jax.jit(products_in_bfloat16(jax.value_and_grad(loss)))(params)

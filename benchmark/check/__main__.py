@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from benchmark import checked
-from benchmark.check import dataset_checks, method_checks, outcome, probe_checks
+from benchmark.check import dataset_checks, method_checks, probe_checks
 from benchmark.check.ground import ground
 from benchmark.check.outcome import Check, ask
 from benchmark.configure import Configuration, select
@@ -91,7 +91,7 @@ def _places(name: str, plugin: Method | Probe, like: str | None) -> list[str]:
         named = select("data set", like, datasets, default=datasets)
         refused = {place: plugin.supports(datasets.create(place).spec()) for place in named}
         for place, reason in refused.items():
-            if reason and not outcome.reason_or_none(reason):
+            if isinstance(reason, str):
                 raise UserError(f"{name!r} does not support data set {place!r}: {reason}; name another")
         return list(named)
     for place in chain.from_iterable(suite.datasets for suite in SUITES.values()):

@@ -67,10 +67,3 @@ def same_bits(a: Any, b: Any) -> bool:
     return all(
         np.array_equal(x, y, equal_nan=True) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     )
-
-
-def reason_or_none(given: Any) -> str | None:
-    """What is wrong with what `supports` gave."""
-    if given is None or (isinstance(given, str) and given.strip()):
-        return None
-    return f"supports gave {given!r}; expected None, or the reason why not as a text"

@@ -13,7 +13,7 @@ import optax
 from flax import nnx
 
 from benchmark import checked
-from benchmark.contracts import Method, Splits
+from benchmark.contracts import Loss, Method, Splits
 from benchmark.machine import jit_once
 from benchmark.training import adam, optimizer_step, split
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
@@ -46,7 +46,7 @@ class Trial:
     def batch(self) -> Batch:
         """BATCH training samples with their labels."""
         train, window = self.splits.train, self.method.window(self.spec)
-        return jit_once(train.sample, static_argnums=(2, 3))(train.data, jax.random.key(1), BATCH, window)
+        return jit_once(lambda data, key: train.sample(data, key, BATCH, window))(train.data, jax.random.key(1))
 
     @property
     def seen(self) -> Batch:
@@ -89,7 +89,7 @@ class Trial:
         model.eval()
         return model
 
-    def loss(self, state: State, batch: Batch) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def loss(self, state: State, batch: Batch) -> Loss:
         """As training computes it, with one fixed key."""
         model = nnx.merge(self.models[0], *state, copy=True)
         return checked.loss(self.method, model, batch, jax.random.key(2))

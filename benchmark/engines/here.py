@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.loss_logs import with_log
-from benchmark.machine import provenance, set_up_jax, settings
+from benchmark.machine import provenance, set_up_jax, summary
 from benchmark.plan import Item
 from benchmark.progress import Display, say
 from benchmark.records import Record
@@ -35,6 +35,6 @@ class Here:
         provenance()  # a device that does not start is a mistake of the set-up, not of each run
         check_devices((item.run for item in items if item.to_do), self.devices)
         if self.verbose:
-            say(settings())
+            say(summary())
         told = with_log(display.lane(), self.out, self.log)
         yield from Runner(self.out, self.cache, told, self.keep_params, self.devices, self.together).execute(items)

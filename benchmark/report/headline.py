@@ -29,7 +29,7 @@ class Main:
     datasets: tuple[str, ...] = ()
 
 
-def _decoded(dataset: str, *titles: str) -> tuple[Main, ...]:
+def _decoded(dataset: str) -> tuple[Main, ...]:
     """Frames decoded from the slots of a frame and from those predicted one step ahead."""
     errors = [Main(f"MSE {t} (1e-2)", 3, "decoder", "mse", t, 100.0, min, (dataset,)) for t in ("s", "p1")]
     masks = [Main(f"FG-ARI {t} (%)", 1, "decoder", "fg_ari", t, 100.0, max, (dataset,)) for t in ("s", "p1")]

@@ -19,7 +19,7 @@ from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Table
 from benchmark.report.yardsticks import with_yardsticks
 
-PAPERS = ("gridworld", "bouncing_balls")
+DATASETS = ("gridworld", "bouncing_balls")
 """How the names of the paper's data sets begin."""
 
 HORIZON = ("s", "p1", "p2", "p3", "p4", "p5")
@@ -130,7 +130,7 @@ def _with_b4(table: Table, paper: dict[str, Any]) -> Table:
 
 def _in_paper(text: str, dataset: str) -> str:
     """The text, if the data set is one of the paper's."""
-    return text if dataset.startswith(PAPERS) else ""
+    return text if dataset.startswith(DATASETS) else ""
 
 
 def _units(dataset: str) -> str:

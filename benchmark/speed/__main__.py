@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def speed(options: argparse.Namespace) -> None:
     """Carry out one command. Raises UserError for a mistake."""
     from benchmark.devices import check_share, mesh
-    from benchmark.machine import cache_folder, set_up_jax, settings
+    from benchmark.machine import cache_folder, set_up_jax, summary
     from benchmark.plugins import load_plugins
     from benchmark.speed.breakdown import breakdown
     from benchmark.speed.step import load, measure
@@ -54,7 +54,7 @@ def speed(options: argparse.Namespace) -> None:
     runs, cache = wanted_runs(options), cache_folder()
     check_share(options.batch, options.devices, f"{options.method} on {options.dataset}")
     set_up_jax(cache)
-    print(settings())
+    print(summary())
     splits = load(runs[0], cache)
     found = measure(runs, splits, mesh(options.devices), options.seeds_together > 1)
     if options.breakdown:
