@@ -15,7 +15,7 @@ Beside both stands the floor: what random coefficients give for the same slots a
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -60,6 +60,8 @@ class Linear(Regression):
     and the notes count it. Compactness, modularity and their floor have the target `all`; a coordinate that does not
     vary on train has no weights, and an object of such coordinates only does not count in them.
     """
+
+    version: ClassVar[int] = 2
 
     floor_draws: int = 100
     floor_seed: int = 0

@@ -37,6 +37,7 @@ class LinearPredicted(Regression):
     has no frame that is predicted so far ahead; the notes count the frames. Asked only by its name.
     """
 
+    version: ClassVar[int] = 2
     horizon: ClassVar[int] = 5
     optional: ClassVar[bool] = True
 

@@ -6,6 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+ROUNDING = float(np.finfo(np.float32).eps) / 12**0.5
+"""Root mean square of what rounding to float32 adds to a number, as a share of it, at most: uniform within half a unit
+of its last place.
+"""
+
 
 class Frames(NamedTuple):
     """The frames of a split that count: features of each and where its objects are."""
@@ -55,19 +60,19 @@ class Reduction:
         return cls(rotated[:, : features.shape[1]], rotated[:, features.shape[1] :], len(features))
 
     def solve(
-        self, scale: Float[np.ndarray, " f"], strengths: tuple[float, ...], rounding: float = 0.0
+        self, scale: Float[np.ndarray, " f"], strengths: tuple[float, ...], off: Float[np.ndarray, " f"] | float = 0.0
     ) -> tuple[Float[np.ndarray, "s f p"], Float[np.ndarray, " r"]]:
         """Minimises |X w - y|^2 / n + strength |w|^2 for each strength, where X has the features times `scale`.
 
-        Returns the coefficients w and the singular values of X that count: those above the usual max(n, f) eps of the
-        largest, and above `rounding`, the Frobenius norm of what X may be off by, which moves no singular value further
-        (Weyl). Strength 0 is ordinary least squares, and gives the smallest w where X is rank-deficient. A feature with
-        scale 0 has coefficient 0.
+        Returns the coefficients w and the singular values s of X that count: those above the usual max(n, f) eps of the
+        largest, and above what errors in X make of it in their direction v. `off` has the norm of each column's errors:
+        where these are independent, the norm along v is that of v `off`. Strength 0 is ordinary least squares, and
+        gives the smallest w where X is rank-deficient. A feature with scale 0 has coefficient 0.
         """
         left, singular, right = np.linalg.svd(self.features * scale, full_matrices=False)
         cutoff = np.finfo(np.float64).eps * max(self.num_rows, len(scale)) * singular.max(initial=0.0)
-        rank = int(np.sum(singular > max(cutoff, rounding)))
-        left, singular, right = left[:, :rank], singular[:rank], right[:rank] * (scale != 0)
+        counts = singular > np.maximum(cutoff, np.linalg.norm(right * off, axis=1))
+        left, singular, right = left[:, counts], singular[counts], right[counts] * (scale != 0)
         shrunk = singular / (singular**2 + self.num_rows * np.array(strengths)[:, None])
         return right.T @ (shrunk[:, :, None] * (left.T @ self.targets)), singular
 
@@ -88,17 +93,16 @@ def fit(train: Frames, val: Frames, strengths: tuple[float, ...]) -> Fit:
 
     Both have an intercept. The ridge strength is the one of least squared error on `val`, for each coordinate.
     A constant feature gets no weight; a coordinate that is constant on `train` gets none at all. Nor, in ordinary
-    least squares, does a direction in which the features vary by no more than float32, in which slots are computed,
-    rounds them all together: there it would fit the rounding, and its weights, of any size, would meet other rounding
-    on test. Ridge needs no such limit, as it keeps weights small.
+    least squares, does a direction in which the features vary by no more than the rounding of float32, in which slots
+    are computed: there it would fit the rounding, and its weights, of any size, would meet other rounding on test.
+    Ridge needs no such limit, as it keeps weights small.
     """
     mean, intercept = train.features.mean(axis=0), train.coordinates.mean(axis=0)
     targets = np.where(constant_columns(train.coordinates), 0.0, train.coordinates - intercept)
     problem = Reduction.of(train.features - mean, targets)
     constant = constant_columns(train.features)
-    rounded = np.finfo(np.float32).eps * np.linalg.norm(train.features, axis=0)
     as_is = np.where(constant, 0.0, 1.0)
-    ordinary, singular = problem.solve(as_is, (0.0,), float(np.linalg.norm(rounded * as_is)))
+    ordinary, singular = problem.solve(as_is, (0.0,), ROUNDING * np.linalg.norm(train.features, axis=0) * as_is)
     standard = np.divide(1.0, train.features.std(axis=0), out=np.zeros_like(mean), where=~constant)
     candidates, _ = problem.solve(standard, strengths)
     best = Line(mean, standard, intercept, candidates).squared_error(val).argmin(axis=0)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from sklearn.metrics import r2_score
 
 from benchmark.errors import UserError
 from benchmark.types import Batch, Coordinate, DatasetSpec, Frozen, Labels, ProbeResult
@@ -399,6 +400,25 @@ def test_the_condition_number_is_that_of_the_centred_slots():
     features = train.slots.reshape(200, 4)
     singular = np.linalg.svd(features - features.mean(0), compute_uv=False)
     assert measure(train, val, test).notes["condition_number"] == pytest.approx(singular[0] / singular[-1], rel=1e-3)
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e2, 0.0])
+def test_least_squares_reads_all_that_varies_above_the_rounding(offset):
+    """Many features that vary by a ten-thousandth of their size, or beside a large one, as of slots that are all alike:
+    what is in any direction of them is found as by NumPy on the same numbers unrounded.
+    """
+    rng = np.random.default_rng(0)
+    hidden = rng.standard_normal((4_000, 100)) * np.geomspace(1e-3, 1e-6, 100)
+    mixed = 3 + hidden @ np.linalg.qr(rng.standard_normal((100, 100)))[0]
+    exact = np.concatenate([offset + rng.standard_normal((4_000, 1)), mixed], axis=1)
+    targets = hidden / hidden.std(axis=0) + 0.1 * rng.standard_normal((4_000, 100))
+    rounded = exact.astype(np.float32).astype(np.float64)
+    train, test = (Frames(*parts) for parts in zip(np.split(rounded, 2), np.split(targets, 2), strict=True))
+    with_ones = np.column_stack([exact, np.ones(len(exact))])
+    plain = with_ones[2_000:] @ np.linalg.lstsq(with_ones[:2_000], train.coordinates, rcond=None)[0]
+    expected = r2_score(test.coordinates, plain, multioutput="raw_values")
+    assert (expected > 0.9).all()
+    assert fit(train, test, (1.0,)).ordinary.r2(test) == pytest.approx(expected, abs=0.02)
 
 
 def test_a_large_constant_feature_hides_no_faint_one():
