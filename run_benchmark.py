@@ -3,15 +3,20 @@
 python run_benchmark.py --methods all --suite atari
 """
 
+import signal
 import sys
 
-from benchmark.machine import tune_allocator
-
 if __name__ == "__main__":
+    listens = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if listens:  # while nothing has begun, Ctrl-C ends the process without a traceback of what is being imported
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    from benchmark.machine import tune_allocator
+
     tune_allocator()
-    try:
-        from benchmark.command import main
-    except KeyboardInterrupt:
-        print("\nStopped before anything began.", file=sys.stderr)
-        sys.exit(130)
+
+    from benchmark.command import main
+
+    if listens:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -12,7 +12,7 @@ import jax
 
 from benchmark import parameters
 from benchmark.answers import Answer
-from benchmark.errors import RAISED
+from benchmark.errors import RAISED, written
 from benchmark.machine import commit
 from benchmark.plan import Item
 from benchmark.records import Record
@@ -34,7 +34,8 @@ def ask(
 
     Answers and failures of other probes stay in it, and what a probe that raises has answered before; but such a
     probe is no longer among those that were asked, nor are the others where their arrays are lost. `confirm` is called
-    before the arrays are written into `out`, and raises where the run is another process's by then.
+    before the arrays are written into `out`, and raises where the run is another process's by then. Raises DiskError
+    where they cannot be written.
     """
     run, names = item.run, item.probes_to_ask
     rows: dict[str, list[dict[str, Any]]] = {}
@@ -62,7 +63,8 @@ def ask(
     number = {name: number for number, name in enumerate(run.probe_digests)}
     order = sorted(rows, key=lambda name: number.get(name, -1))  # which does not tell when a probe was asked
     confirm()
-    notes["arrays_sha256"] = parameters.save_named(place, arrays) if arrays else None
+    with written(f"the arrays for figures {record.arrays}"):
+        notes["arrays_sha256"] = parameters.save_named(place, arrays) if arrays else None
     answered = replace(record, probes=asked, metrics=[row for name in order for row in rows[name]], notes=notes)
     if errors or failed_before:
         return probes_failed(answered, errors, failed_before)

@@ -32,15 +32,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     143 when ended by SIGTERM, which saves a checkpoint of the present run first.
     """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # a notebook's has no encoding
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         with stopping.listening():
             return _main(parse(arguments))
     except UserError as error:
-        print(f"run_benchmark.py: {error}", file=sys.stderr)
+        say(f"run_benchmark.py: {error}", sys.stderr)
         return 2
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        say(f"run_benchmark.py: {str(error.filename)!r}: {error.strerror}; name a place that can be used", sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nStopped. Every finished run is recorded; the same command goes on from there.", file=sys.stderr)
         return 130
@@ -53,10 +61,10 @@ def _main(options: argparse.Namespace) -> int:
     load_plugins(options.plugin)
     grid = wanted(options)
     if options.list:
-        print(listing())
+        say(listing())
         return 0
     if options.compare:
-        print(compare(*options.compare), end="")
+        say(compare(*options.compare).rstrip("\n"))
         return 0
     candidates = tuning.candidates(grid) if options.tune else []
     if options.tune and not candidates:

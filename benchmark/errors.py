@@ -13,6 +13,20 @@ class UserError(ValueError):
     """A user's mistake: its text is one line that names the value, the place and the remedy. Exit code 2."""
 
 
+class DiskError(UserError):
+    """A disk that is full or cannot be written: the fault of no run, so that none is recorded as failed for it."""
+
+
+@contextmanager
+def written(what: str) -> Iterator[None]:
+    """Turns an OSError, inside, into the DiskError that says so of `what`."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "make room there, then give the same command again"
+        raise DiskError(f"{what} cannot be written ({error.strerror}); {remedy}") from None
+
+
 MANY = 30
 """Names that are too many for a line."""
 
@@ -41,6 +55,10 @@ class LostError(Exception):
     """Another process has taken the run over."""
 
 
+LONGEST = 300
+"""Characters of what an error says that are told in a line; a record's traceback has all."""
+
+
 def reason(error: BaseException) -> str:
     """Why a run failed, in one line, with the place in a plug-in's file where that took part."""
     line = f"{type(error).__name__}: {_text(error)}"
@@ -51,7 +69,7 @@ def reason(error: BaseException) -> str:
 
 def out_of_memory(error: BaseException) -> bool:
     """Of the machine or of the device."""
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in _text(error)
 
 
 @contextmanager
@@ -76,8 +94,13 @@ def _text(error: BaseException) -> str:
     """The first line of what it says, all of it where that announces what follows, or what it does."""
     if isinstance(error, SystemExit) and error.code is None:
         return "exit()"
-    first, _, rest = str(error).strip().partition("\n")
-    return " ".join([first, *rest.split()]) if first.endswith(":") else first
+    try:
+        whole = str(error).encode("utf-8", "replace").decode()  # names of files may hold bytes that are no text
+    except Exception:  # a plug-in's own class
+        return "its text cannot be had"
+    first, _, rest = whole.strip().partition("\n")
+    line = " ".join([first, *rest.split()]) if first.endswith(":") else first
+    return line if len(line) <= LONGEST or isinstance(error, UserError) else f"{line[:LONGEST]} …"
 
 
 def place(error: BaseException) -> str:

@@ -65,7 +65,12 @@ class Timings:
         except (OSError, ValueError):
             found = []
         rows = found if isinstance(found, list) else []
-        self.rows: list[dict[str, Any]] = [r for r in rows if isinstance(r, dict) and set(r) == set(self.FIELDS)]
+        self.rows: list[dict[str, Any]] = [r for r in rows if isinstance(r, dict) and self._whole(r)]
+
+    def _whole(self, row: dict[str, Any]) -> bool:
+        if set(row) != set(self.FIELDS) or not all(isinstance(row[name], int | float) for name in self.FIELDS[-3:]):
+            return False
+        return bool(row["guessed"] > 0)
 
     def add(self, record: Record, run: Run) -> None:
         """Remember a finished run, if all of it was timed: seconds of training a frame, and of all that follows."""

@@ -12,6 +12,7 @@ from benchmark import plan, tuning
 from benchmark.configure import Configuration, Override, datasets_by_suite, parse_overrides, select
 from benchmark.errors import UserError
 from benchmark.plan import Item
+from benchmark.progress import say
 from benchmark.records import Record
 from benchmark.registry import methods, probes
 
@@ -65,7 +66,7 @@ def say_unused(overrides: Iterable[Override], grid: Sequence[plan.Run]) -> None:
     """A setting of all (`*`) is for those that have the field; say where none has."""
     for override in overrides:
         if override.name == "*" and not any(hasattr(one, override.field) for one in _meant(override, grid)):
-            print(f"--set {override.text!r}: none of the {override.place} of this plan has that field", file=sys.stderr)
+            say(f"--set {override.text!r}: none of the {override.place} of this plan has that field", sys.stderr)
 
 
 def runs_under(options: argparse.Namespace, folder: str) -> list[plan.Run]:

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -38,7 +39,7 @@ def cache_folder() -> Path:
     """`$SLOTBENCH_CACHE`, else the user's cache folder. Raises UserError when it cannot be written."""
     import platformdirs
 
-    path = Path(os.environ.get("SLOTBENCH_CACHE") or platformdirs.user_cache_dir("slotbench"))
+    path = Path(os.environ.get("SLOTBENCH_CACHE") or platformdirs.user_cache_dir("slotbench")).expanduser()
     return writable(path, "the cache folder", "set SLOTBENCH_CACHE to a folder that can be written")
 
 
@@ -58,7 +59,12 @@ def set_up_jax(cache: Path) -> None:
     """Keep compiled programs between processes."""
     import jax
 
-    jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
+    kept = cache / "compiled"
+    with suppress(OSError):  # a full disk leaves empty files, which JAX would warn of for ever
+        for program in kept.glob("*-cache"):
+            if not program.stat().st_size:
+                program.unlink()
+    jax.config.update("jax_compilation_cache_dir", str(kept))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 

@@ -189,10 +189,15 @@ def examine(run: Run, out: Path, cache: Path, retry_failed: bool = False, reprob
         return Item(run, "skipped", reason)
     _check_window(run)
     path = out / run.path
-    if not path.exists():
-        return Item(run, "new")
     try:
+        if not path.exists():
+            return Item(run, "new")
         record = records.read(path)
+    except (records.UnreadableRecordError, OSError) as error:
+        why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else error
+        raise UserError(
+            f"{path}: {why}; it may be whole, so that nothing is done: make it readable, or choose another --out"
+        ) from None
     except records.DamagedRecordError as error:
         return Item(run, "damaged", f"{run.path}: {error}; it is set aside and the run done again")
     kept, changed = run.kept_parameters(out, cache, record), _changed_probes(run, record)

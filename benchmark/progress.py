@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from errno import EIO, EPIPE
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TextIO, cast, runtime_checkable
 
 from benchmark.plan import Run
 from benchmark.records import Record
@@ -86,15 +87,39 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def say(text: str) -> None:
-    """A line of plain output. Whoever read it may have gone, or its disk be full: the work goes on."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        with suppress(AttributeError, OSError):  # a notebook's output is no file
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the end of the process fails on it
-    except OSError:
-        pass
+class Heard:
+    """A file of output of which whoever read it may have gone, or the disk be full: the work goes on."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+
+    def write(self, text: str) -> int:
+        """As a file's."""
+        with self._unheard():
+            self.file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As a file's."""
+        with self._unheard():
+            self.file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    @contextmanager
+    def _unheard(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (EPIPE, EIO):  # a pipe or a terminal that is closed: the end of the process would fail
+                with suppress(AttributeError, OSError):  # a notebook's output is no file
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
+def say(text: str, file: Any = None) -> None:
+    """A line of plain output, to standard output unless another file is named; it may go unheard."""
+    print(text, file=cast(TextIO, Heard(file or sys.stdout)), flush=True)
 
 
 class PlainProgress:
@@ -162,6 +187,7 @@ class LiveProgress:
     """Bars on a terminal, the grid's and one for the present run of each lane, below the lines of what went wrong."""
 
     def __init__(self, estimates: Mapping[Path, float], lanes: int = 1) -> None:
+        from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bars
 
@@ -172,6 +198,7 @@ class LiveProgress:
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
             TextColumn("{task.fields[detail]}", markup=False),
             TimeElapsedColumn(),
+            console=Console(file=cast(TextIO, Heard(sys.stdout))),
         )
         left = f"{duration(self.remaining.seconds())} left"
         self.grid = self.bars.add_task("all runs", total=len(estimates), detail=left)

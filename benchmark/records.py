@@ -74,6 +74,10 @@ class DamagedRecordError(ValueError):
     """A record file that cannot be trusted; the text says why."""
 
 
+class UnreadableRecordError(DamagedRecordError):
+    """One that may well be whole: this process may not read it, or only a newer version can."""
+
+
 def run_path(dataset: str, method: str, digest: str, seed: int) -> Path:
     """The place of a run under the output folder."""
     return Path("runs", dataset, method, digest, f"seed-{seed}.json")
@@ -121,17 +125,22 @@ def checksum(record: Record) -> str:
 
 
 def read(path: Path) -> Record:
-    """The record in a file. Raises DamagedRecordError when it is not JSON, cut off, altered, or of another schema."""
+    """The record in a file.
+
+    Raises DamagedRecordError when it is not JSON, cut off, altered, or of another schema, and UnreadableRecordError
+    when it cannot be read or its schema is to come.
+    """
     try:
         whole = json.loads(path.read_bytes(), parse_constant=_no_constant)
     except OSError as error:
-        raise DamagedRecordError(f"cannot be read ({error.strerror})") from None
+        raise UnreadableRecordError(f"cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise DamagedRecordError(f"not JSON ({error})") from None
     if not isinstance(whole, dict):
         raise DamagedRecordError("not a JSON object")
-    if whole.get("schema") != SCHEMA:
-        raise DamagedRecordError(f"schema {whole.get('schema')!r}, this version reads {SCHEMA}")
+    if (schema := whole.get("schema")) != SCHEMA:
+        kind = UnreadableRecordError if isinstance(schema, int) and schema > SCHEMA else DamagedRecordError
+        raise kind(f"schema {schema!r}, this version reads {SCHEMA}")
     body = {key: value for key, value in whole.items() if key not in ("schema", "checksum")}
     if whole.get("checksum") != _checksum(body):
         raise DamagedRecordError("its checksum does not match its content")
@@ -165,9 +174,18 @@ def _checksum(body: dict[str, Any]) -> str:
 
 
 def read_all(out: Path) -> tuple[list[Record], list[tuple[Path, str]]]:
-    """All records under `out`, in the order of their paths, and the damaged files with what is wrong with each."""
+    """All records under `out`, in the order of their paths; and what is wrong with the damaged files, and the folders
+    that cannot be read.
+    """
     good, damaged = [], []
-    for path in sorted((out / "runs").glob("*/*/*/seed-*.json")):
+
+    def refused(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            damaged.append((Path(error.filename), f"cannot be read ({error.strerror})"))
+
+    folders = os.walk(out / "runs", onerror=refused, followlinks=True)
+    files = (Path(folder, name) for folder, _, names in folders for name in names)
+    for path in sorted(path for path in files if path.relative_to(out).match("runs/*/*/*/seed-*.json")):
         try:
             good.append(read(path))
         except DamagedRecordError as error:

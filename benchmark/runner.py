@@ -19,7 +19,7 @@ from benchmark.claims import Claim, Claims
 from benchmark.clock import Clock
 from benchmark.contracts import Dataset
 from benchmark.devices import mesh
-from benchmark.errors import RAISED, LostError, UserError
+from benchmark.errors import RAISED, DiskError, LostError, written
 from benchmark.freeze import reader
 from benchmark.plan import Item, Run
 from benchmark.program import Loaded, Program, make_program, on_device, run_keys
@@ -86,7 +86,8 @@ class Runner:
     def execute(self, items: Sequence[Item]) -> Iterator[Record]:
         """Do what is to be done and yield each record, written by this process or by another.
 
-        A run that raises is recorded as failed and the rest goes on. Raises UserError when a record cannot be written.
+        A run that raises is recorded as failed and the rest goes on. Raises DiskError when it cannot be recorded, or
+        its frames cannot be kept.
         """
         pending = [item for item in items if item.to_do]
         while pending:
@@ -173,10 +174,11 @@ class Runner:
                 records.encode(made)
                 standing = made
             return standing
-        except LostError:
+        except (LostError, DiskError):
             raise
         except RAISED as error:
-            return failed(standing, error)
+            cause = error.__cause__  # of what a generator makes of a StopIteration, which would say less
+            return failed(standing, cause if isinstance(cause, StopIteration) else error)
 
     def _bench_for(self, run: Run) -> Bench:
         """The one in use while it serves, else a new one: the old one goes before other frames are loaded."""
@@ -204,6 +206,8 @@ class Runner:
         began = time.perf_counter()
         try:
             splits = on_device(checked.loaded(run.dataset, run.dataset.load(self.cache, self.progress.note)))
+        except DiskError:
+            raise
         except RAISED as error:
             return error
         return Loaded(splits, reader(splits.spec), time.perf_counter() - began)
@@ -266,10 +270,9 @@ class Runner:
             "flops_per_step": kernel.flops,
             "devices": self.devices,
             "parameters": int(sum(leaf.size for leaf in jax.tree.leaves(nnx.state(fitted.model, nnx.Param)))),
-            "parameters_sha256": parameters.save(run.parameters(self.cache), fitted.model),
+            "parameters_sha256": self._save(run, fitted.model),
             **company,
         }
-        self._keep(run, run.parameters(self.cache))
         if run.tuned:
             facts["tuned"] = dict(run.tuned)
         record = replace(
@@ -277,10 +280,23 @@ class Runner:
         )
         return fitted.model, record
 
+    def _save(self, run: Run, model: nnx.Module) -> str | None:
+        """Keep the parameters, for other probes; the SHA-256 of their file, None where the cache has no room for it."""
+        file = run.parameters(self.cache)
+        try:
+            sha256 = parameters.save(file, model)
+        except OSError as error:
+            remedy = "another probe will need training again; make room, or set SLOTBENCH_CACHE to a larger disk"
+            self.progress.note(f"{run}: no parameters kept in {str(self.cache)!r} ({error.strerror}); {remedy}")
+            return None
+        self._keep(run, file)
+        return sha256
+
     def _keep(self, run: Run, file: Path) -> None:
-        """Put a file of the run's parameters beside its record, if that is asked."""
+        """Put a file of the run's parameters beside its record, if that is asked. Raises DiskError."""
         if self.keep_params:
-            records.write_atomically(run.parameters_beside(self.out), file.read_bytes())
+            with written(f"the parameters {run.parameters_beside(self.out)}"):
+                records.write_atomically(run.parameters_beside(self.out), file.read_bytes())
 
     def _checkpoints(self, run: Run) -> Checkpoints:
         return Checkpoints(run.checkpoints(self.cache), note=lambda text: self.progress.note(f"{run}: {text}"))
@@ -291,10 +307,13 @@ class Runner:
             raise LostError
 
     def _write(self, record: Record, item: Item) -> None:
-        """Write a record; a damaged one in its place is set aside first. Raises LostError if the run is another's."""
+        """Write a record; a damaged one in its place is set aside first.
+
+        Raises LostError if the run is another's, DiskError.
+        """
         self._confirm()
         path = self.out / record.path
-        try:
+        with written(f"the record {record.path}"):
             if path.exists() and standing_record(path) is None:
                 records.set_aside(path)
             records.write(self.out, record)
@@ -302,6 +321,3 @@ class Runner:
             trained = bool(record.curve) and record.training is not known
             if trained or "DivergedError" in (record.reason or ""):  # what else failed may go on where it was
                 Checkpoints(item.run.checkpoints(self.cache)).clear()
-        except OSError as error:
-            remedy = "make room there, then give the same command again"
-            raise UserError(f"the record {record.path} cannot be written ({error.strerror}); {remedy}") from None

@@ -19,6 +19,8 @@ import json
 import os
 import random
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -235,8 +237,12 @@ def _contents(job: Job) -> Any:
     yield np.array([bank + [0] * (BANK - len(bank)) for bank in colours.banks], "<u4").tobytes()
 
 
-def main(argument: str) -> int:
-    """Collect a JSON list of jobs in order; a line "done <path>" or "failed <why>" each on standard output."""
+def main(argument: str, parent: str) -> int:
+    """Collect a JSON list of jobs in order; a line "done <path>" or "failed <why>" each on standard output.
+
+    Ends with the process of number `parent`, which started it.
+    """
+    threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
     for job in (Job(**fields) for fields in json.loads(argument)):
         try:
             collect(job)
@@ -247,5 +253,11 @@ def main(argument: str) -> int:
     return 0
 
 
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -13,18 +13,26 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any
 
 from benchmark.contracts import Report
-from benchmark.errors import UserError
+from benchmark.errors import DiskError, UserError
 from datasets import atari_collect
 from datasets.atari_collect import Job
 from datasets.atari_shards import PROTOCOL, Collection, DamagedShardError, Reader, Recipe, cores, read_shard
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+PATIENCE = 2.0
+"""Seconds to wait for another process before that is said."""
 
 BYTES_PER_FRAME = 1_500
 """On disk, for the game that compresses worst (Yars' Revenge)."""
@@ -38,8 +46,8 @@ def absent(recipe: Recipe, cache: Path) -> list[Job]:
 def load(recipe: Recipe, cache: Path, report: Report) -> tuple[Collection, str]:
     """Collects what is missing or damaged, then reads all; returns it and the version of ale-py that collected it.
 
-    Raises UserError when the ROM is missing, the cache cannot be written, or this ale-py is not the one that began an
-    unfinished collection, or gives other frames than the one that collected the rest.
+    Raises UserError when the ROM is missing, or this ale-py is not the one that began an unfinished collection, or
+    gives other frames than the one that collected the rest; DiskError when the cache cannot be written.
     """
     folder = recipe.folder(cache)
     if absent(recipe, cache):
@@ -80,7 +88,7 @@ def _collect_locked(recipe: Recipe, folder: Path, report: Report, wanted: Callab
     check_rom(recipe)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
+        with _alone(FileLock(folder / ".lock"), lambda: report(f"{recipe.game}: waiting for another that collects it")):
             for leftover in folder.glob(".*.tmp"):
                 leftover.unlink()
             jobs = wanted()
@@ -88,6 +96,22 @@ def _collect_locked(recipe: Recipe, folder: Path, report: Report, wanted: Callab
             _collect(recipe, jobs, report)
     except OSError as error:
         raise _disk_error(recipe, folder, error) from None
+
+
+@contextmanager
+def _alone(lock: BaseFileLock, waiting: Callable[[], None]) -> Iterator[None]:
+    """While no other process holds the lock; `waiting` is called if one does."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        waiting()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _begin(recipe: Recipe, folder: Path, jobs: list[Job]) -> None:
@@ -119,26 +143,44 @@ def check_rom(recipe: Recipe) -> None:
 def _collect(recipe: Recipe, jobs: list[Job], report: Report) -> None:
     frames, lock, done = {job.path: job.frames for job in jobs}, Lock(), 0
 
+    processes: list[subprocess.Popen[str]] = []
+    over = Event()
+
+    def keep(process: subprocess.Popen[str]) -> None:
+        processes.append(process)
+        if over.is_set():
+            process.kill()
+
     def run(share: list[Job]) -> None:
         nonlocal done
-        for path in _worker(recipe, share):
+        for path in _worker(recipe, share, keep):
             with lock:
                 done += frames[path]
                 report(f"{recipe.game}: collected {done:,} of {sum(frames.values()):,} frames")
 
     workers = min(cores(), len(jobs))
     with ThreadPoolExecutor(max(workers, 1)) as threads:
-        list(threads.map(run, [jobs[i::workers] for i in range(workers)]))
+        try:
+            list(threads.map(run, [jobs[i::workers] for i in range(workers)]))
+        except BaseException:  # such as Ctrl-C: the threads would wait for the end of their shares
+            over.set()
+            for process in processes:
+                process.kill()
+            raise
 
 
-def _worker(recipe: Recipe, share: list[Job]) -> Iterable[str]:
+def _worker(recipe: Recipe, share: list[Job], keep: Callable[[subprocess.Popen[str]], None]) -> Iterable[str]:
     """A process of its own, because the emulator holds the interpreter's lock; yields each path when it is written.
 
     A plain script, not multiprocessing: it works from notebooks and daemons, and the worker imports neither the user's
-    main module nor JAX. Raises OSError when the disk refuses.
+    main module nor JAX. It is given to `keep`. Raises OSError when the disk refuses.
     """
-    command = [sys.executable, "-P", atari_collect.__file__, json.dumps([asdict(job) for job in share])]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    jobs = json.dumps([asdict(job) for job in share])
+    command = [sys.executable, "-P", atari_collect.__file__, jobs, str(os.getpid())]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes |= {"encoding": sys.getfilesystemencoding(), "errors": "surrogateescape"}  # what it tells are paths
+    with subprocess.Popen(command, **pipes) as process:
+        keep(process)
         assert process.stdout and process.stderr
         try:
             for line in process.stdout:
@@ -152,9 +194,9 @@ def _worker(recipe: Recipe, share: list[Job]) -> Iterable[str]:
             process.kill()
 
 
-def _disk_error(recipe: Recipe, folder: Path, error: OSError) -> UserError:
+def _disk_error(recipe: Recipe, folder: Path, error: OSError) -> DiskError:
     need = (recipe.train_frames + recipe.probe_frames) * BYTES_PER_FRAME / 1e6
-    return UserError(
+    return DiskError(
         f"cannot write {recipe.game} to {folder}: {error.strerror or error}; it needs up to {need:.0f} MB: make room "
         "there, or set SLOTBENCH_CACHE to another folder"
     )

@@ -2,13 +2,18 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
-from dataclasses import replace
+import threading
+import time
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from benchmark.errors import UserError
 from datasets import atari_collect, atari_shards, atari_store
@@ -193,7 +198,73 @@ print(collection.sha256)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": root}
     results = [process.communicate() for process in [subprocess.Popen(command, **pipes) for _ in range(2)]]
     assert results[0][0] == results[1][0] != ""
-    assert sorted(bool(said) for _, said in results) == [False, True]
+    assert sorted("collected" in said for _, said in results) == [False, True]
+
+
+def test_a_process_says_that_it_waits_for_another_that_collects(tmp_path, monkeypatch):
+    monkeypatch.setattr(atari_store, "PATIENCE", 0.01)
+    (folder := RECIPE.folder(tmp_path)).mkdir(parents=True)
+    held, heard, said = threading.Event(), threading.Event(), []
+
+    def other():
+        with FileLock(folder / ".lock"):
+            held.set()
+            heard.wait(10)
+
+    def hear(line):
+        said.append(line)
+        heard.set()
+
+    threading.Thread(target=other).start()
+    held.wait(10)
+    atari_store.load(RECIPE, tmp_path, hear)
+    assert said[0] == "pong: waiting for another that collects it" and "collected" in said[-1]
+
+
+def test_an_interrupted_collection_ends_at_once_and_leaves_no_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(atari_shards, "SHARD_FRAMES", 50_000)
+    long = replace(RECIPE, train_frames=100_000, probe_frames=50_000, max_episode_steps=27_000)
+    started = threading.Event()
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *arguments, **settings):
+            super().__init__(*arguments, **settings)
+            processes.append(self)
+            started.set()
+
+    processes = []
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    main = threading.main_thread().ident
+    interrupt = partial(signal.pthread_kill, main, signal.SIGINT)
+    threading.Thread(target=lambda: started.wait() and threading.Timer(0.5, interrupt).start()).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        atari_store.load(long, tmp_path, quiet)
+    assert time.monotonic() - began < 10  # of the minute or more that all these frames take
+    assert processes and all(process.poll() is not None for process in processes)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_collector_ends_with_the_process_that_started_it(tmp_path):
+    job = next(iter(replace(RECIPE, train_frames=10**6).all_jobs(tmp_path)))
+    job = replace(job, frames=10**6)
+    command = [sys.executable, "-P", atari_collect.__file__, json.dumps([asdict(job)])]
+    script = f"""
+import os, subprocess, time
+print(subprocess.Popen([*{command!r}, str(os.getpid())], stdout=subprocess.DEVNULL).pid, flush=True)
+time.sleep(60)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    collector = int(parent.stdout.readline())
+    parent.kill()
+    parent.communicate()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{collector}/stat").exists() and time.monotonic() < deadline:
+        if Path(f"/proc/{collector}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        assert time.monotonic() < deadline
 
 
 def test_no_shard_is_missing_only_once_all_are_there(cache, tmp_path_factory):

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from benchmark.report.scores import Context
 
 
+PATIENCE = 2.0
+"""Seconds to wait for another command before that is said."""
+
+
 def compare(before: Path, after: Path) -> str:
     """What changed between the records of two output folders, whatever the versions of the code that made them.
 
@@ -53,7 +57,7 @@ def read_records(out: Path) -> list[Record]:
     """All records under `out`; the damaged ones are named."""
     found, damaged = records.read_all(out)
     for path, reason in damaged:
-        print(f"left out: {path.relative_to(out)}: {reason}", file=sys.stderr)
+        say(f"left out: {path.relative_to(out)}: {reason}", sys.stderr)
     return found
 
 
@@ -62,7 +66,7 @@ def say_damaged_arrays(found: Iterable[Record], out: Path) -> None:
     for record in found:
         if parameters.arrays_damaged(out, record):
             told = "damaged, so no figure shows it; the command that made it makes it again while parameters are kept"
-            print(f"left out: {record.arrays}: {told}", file=sys.stderr)
+            say(f"left out: {record.arrays}: {told}", sys.stderr)
 
 
 def say_unregistered(found: Iterable[Record]) -> None:
@@ -70,7 +74,7 @@ def say_unregistered(found: Iterable[Record]) -> None:
     strangers = {record.method for record in found} - {*methods} | {record.dataset for record in found} - {*datasets}
     if strangers:
         told = "with their --plugin the tables tell floors and ceilings and name what is set"
-        print(f"not registered here: {', '.join(sorted(strangers))}; {told}", file=sys.stderr)
+        say(f"not registered here: {', '.join(sorted(strangers))}; {told}", sys.stderr)
 
 
 def report(out: Path, siunitx: bool = False, shown: Callable[[Record], bool] = lambda record: True) -> None:
@@ -94,11 +98,15 @@ def report(out: Path, siunitx: bool = False, shown: Callable[[Record], bool] = l
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """While no other command has the folder, where its file system knows locks."""
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     lock = FileLock(out / ".report.lock")
     with suppress(OSError, NotImplementedError):
-        lock.acquire()
+        try:
+            lock.acquire(timeout=PATIENCE)
+        except Timeout:
+            say(f"waiting for another command that writes the report of {str(out)!r}")
+            lock.acquire()
     try:
         yield
     finally:

@@ -62,7 +62,7 @@ def write_report(
         element("script", verbatim((HERE / "script.js").read_text(encoding="utf-8"))),
     ]
     path = out / "report.html"
-    write_atomically(path, _document(body).encode())
+    write_atomically(path, _document(body).encode("utf-8", "replace"))
     return path
 
 
