@@ -149,6 +149,17 @@ def test_runs_of_one_folder_only_are_named():
     assert as_markdown(other, runs(np.ones((1, 1))), Context()).startswith("A and B have no metric of the same run.")
 
 
+def test_what_is_no_more_defined_is_named_as_no_mean_tells_it():
+    def asked(values):
+        of = {"pong": values[0], "boxing": values[1]}
+        return [record(name, "setcon", 0, [row("linear", "compactness", "all", value)]) for name, value in of.items()]
+
+    told = as_markdown(asked((0.2, 0.3)), asked((None, 0.4)), Context())
+    assert "Undefined in B: synthetic, quick, setcon, compactness on pong; no mean above counts it." in told
+    assert "Undefined" not in as_markdown(asked((None, 0.3)), asked((0.2, 0.4)), Context())
+    assert "Undefined" not in as_markdown(asked((0.2, 0.3)), [record("pong", "setcon", 0, [])], Context())
+
+
 def test_the_command_prints_it_and_a_folder_without_records_is_a_mistake(tmp_path, capsys):
     for name, value in (("a", 0.25), ("b", 0.5)):
         for run in runs(np.full((1, 1), value)):

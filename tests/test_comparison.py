@@ -189,6 +189,26 @@ def test_collapsed_runs_are_marked_in_every_table_and_named_below():
     assert r"\textsuperscript{\S}" in latex.render(headline, "x")
 
 
+def test_the_headline_leaves_no_game_out_for_all_slots_on_it_having_collapsed():
+    floor = [row("linear", f"{name}_floor", "all", 0.01) for name in ("compactness", "modularity")]
+    rows = {
+        name: [*game(name, "setcon", 0, value).metrics, *floor] for name, value in (("pong", None), ("boxing", 0.3))
+    }
+    records = [record(name, "setcon", 0, metrics, suite="atari") for name, metrics in rows.items()]
+    (found,) = everything(records, CONTEXT)["headline-quick"]
+    titles = {column.title: column.group for column in found.columns}
+    assert titles["compactness, std."] == titles["modularity, std."] == "atari, mean of 2, n = 1"
+    assert cell(found, "setcon", "compactness, std.") == Cell(covered=(1, 2))
+
+
+def test_marks_and_records_are_of_the_seeds_that_a_mean_has():
+    why = {"diagnostics": {"collapsed": "effective rank 1.0"}}
+    records = [game("boxing", "scn", 0, 0.5), game("pong", "scn", 0, 0.5), game("pong", "scn", 1, 0.1, notes=why)]
+    (headline,) = everything(records, CONTEXT)["headline-quick"]
+    found = cell(headline, "scn", "R², std.")
+    assert found.ours.n == 1 and not found.signs and len(found.runs) == 2
+
+
 def test_the_headline_has_every_suite_of_a_budget_and_a_dash_for_what_is_missing():
     ranked = row("ranking", "hits_at_1", "p10", 0.97)
     records = [

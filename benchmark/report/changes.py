@@ -8,6 +8,7 @@ from statistics import fmean
 
 from benchmark.records import Record
 from benchmark.report import markdown
+from benchmark.report.captions import listed
 from benchmark.report.scores import Context, Entrant, Scores
 from benchmark.report.statistics import LEVEL, Summary, differences, holm, paired, summarise, welch
 from benchmark.report.table import DASH
@@ -93,7 +94,33 @@ def as_markdown(before: Sequence[Record], after: Sequence[Record], context: Cont
     ours, theirs = _succeeded(before, context), _succeeded(after, context)
     parts += [f"Only in A: {run}." for run in _named(ours - theirs)]
     parts += [f"Only in B: {run}." for run in _named(theirs - ours)]
+    parts += [f"Undefined in B: {lost}; no mean above counts it." for lost in _lost(before, after, context)]
     return "\n\n".join(parts) + "\n"
+
+
+def _lost(before: Sequence[Record], after: Sequence[Record], context: Context) -> Iterator[str]:
+    """What A has a value of, and B, though its runs were asked, has none of."""
+    sets = {(scores.suite, scores.budget): scores for scores in Scores.of(after, context)}
+    for old in Scores.of(before, context):
+        new = sets.get((old.suite, old.budget))
+        for entrant in old.entrants() if new else ():
+            assert new is not None
+            for what in _directions(old, entrant):
+                gone = [
+                    dataset
+                    for dataset in old.datasets
+                    if old.complete(entrant, (dataset,), *what)
+                    and not new.complete(entrant, (dataset,), *what)
+                    and _asked(new, entrant, dataset, what)
+                ]
+                if gone:
+                    title = " ".join(part for part in what[:2] if part != "all")
+                    yield f"{old.suite}, {old.budget}, {entrant.title}, {title} on {listed(gone)}"
+
+
+def _asked(scores: Scores, entrant: Entrant, dataset: str, what: What) -> bool:
+    rows = (row for run in scores.of_seeds(entrant, dataset) for row in run.metrics)
+    return any((row["metric"], row["target"], row["probe"]) == what for row in rows)
 
 
 def _line(change: Change, p: float | None) -> list[str]:

@@ -47,6 +47,10 @@ class Measure:
         """As `Scores.value` takes it."""
         return self.metric, self.target, self.probe
 
+    def complete(self, scores: Scores, entrant: Entrant) -> dict[int, list[float]]:
+        """As `Scores.complete` has it."""
+        return scores.complete(entrant, self.over, *self.what)
+
     def of(self, scores: Scores, entrant: Entrant) -> Summary | None:
         """What it comes to for a method."""
         found = scores.mean(entrant, self.over, *self.what)
@@ -54,7 +58,7 @@ class Measure:
 
     def differences(self, scores: Scores, one: Entrant, other: Entrant) -> list[float]:
         """Of one method from another, as the function of that name has them."""
-        return differences(*(scores.complete(entrant, self.over, *self.what) for entrant in (one, other)))
+        return differences(*(self.complete(scores, entrant) for entrant in (one, other)))
 
     def covered(self, scores: Scores, entrant: Entrant) -> tuple[int, int] | None:
         """On how many of the data sets a method has a value; None where that tells nothing."""
@@ -119,6 +123,7 @@ def cells(scores: Scores, entrants: Sequence[Entrant], measure: Measure) -> tupl
     found = []
     for i, (entrant, value) in enumerate(zip(entrants, values, strict=True)):
         as_published = entrant.variant in AS_IN_PAPERS
+        meant = scores.of_these(measure.complete(scores, entrant)) if value and value.n < len(scores.seeds) else scores
         found.append(
             Cell(
                 value,
@@ -126,10 +131,10 @@ def cells(scores: Scores, entrants: Sequence[Entrant], measure: Measure) -> tupl
                 best[i],
                 measure.paper_se.get(entrant.method) if as_published else None,
                 alike=alike.get(i),
-                collapsed=collapsed(scores, entrant, measure.over),
+                collapsed=collapsed(meant, entrant, measure.over),
                 covered=None if value else measure.covered(scores, entrant),
                 like_the_paper=measure.like_the_paper,
-                runs=scores.paths(entrant, measure.over),
+                runs=meant.paths(entrant, measure.over),
             )
         )
     return tuple(found)

@@ -27,6 +27,8 @@ class Main:
     scale: float = 1.0
     best: Callable[..., Any] = max
     datasets: tuple[str, ...] = ()
+    floor: str = ""
+    """What is defined wherever the metric can be, also where the slots of all methods collapsed."""
 
 
 def _decoded(dataset: str) -> tuple[Main, ...]:
@@ -39,8 +41,8 @@ def _decoded(dataset: str) -> tuple[Main, ...]:
 MAIN: dict[str, tuple[Main, ...]] = {
     "atari": (
         Main("R², std.", 2, "linear", "r2_ridge"),
-        Main("compactness, std.", 3, "linear", "compactness_std"),
-        Main("modularity, std.", 3, "linear", "modularity_std"),
+        Main("compactness, std.", 3, "linear", "compactness_std", floor="compactness_floor"),
+        Main("modularity, std.", 3, "linear", "modularity_std", floor="modularity_floor"),
     ),
     "synthetic": (*_decoded("gridworld"), *_decoded("bouncing_balls")),
     "worlds": (Main("Hits@1, 10 steps (%)", 1, "ranking", "hits_at_1", "p10", 100.0),),
@@ -99,8 +101,10 @@ def _columns(scores: Scores) -> list[Measure]:
     others = [(dataset,) for dataset in scores.datasets if dataset not in own]
     found = []
     for datasets, main in [*product([own], MAIN[scores.suite]), *product(others, _anywhere(scores.suite))]:
-        possible = scores.possible(main.metric, main.target, main.probe)
-        if over := tuple(d for d in possible if d in datasets and d in (main.datasets or datasets)):
+        possible = {d for m in (main.metric, main.floor) for d in scores.possible(m, main.target, main.probe)}
+        if over := tuple(
+            d for d in scores.datasets if d in possible and d in datasets and d in (main.datasets or datasets)
+        ):
             what = f"{scores.suite}, mean of {len(over)}" if len(over) > 1 else over[0]
             means = [scores.mean(entrant, over, main.metric, main.target, main.probe) for entrant in scores.entrants()]
             seeds = max((mean.n for mean in means if mean), default=len(scores.seeds))

@@ -114,6 +114,11 @@ class Scores:
         kept = set(datasets)
         return replace(self, runs={key: record for key, record in self.runs.items() if key[1] in kept})
 
+    def of_these(self, seeds: Iterable[int]) -> Scores:
+        """The same with these seeds only."""
+        kept = set(seeds)
+        return replace(self, runs={key: record for key, record in self.runs.items() if key[2] in kept})
+
     def value(
         self, entrant: Entrant, dataset: str, seed: int, metric: str, target: str = "all", probe: str = ""
     ) -> float | None:

@@ -50,7 +50,8 @@ def reconstruction(scores: Scores) -> Table | None:
         return None
     lead = (
         f"Frames of {dataset} decoded from the slots of a frame (s) and from those predicted one step ahead (p). "
-        f"{_units(dataset)}, between decoder masks and objects. Here: a decoder trained on frozen slots."
+        f"{_units(dataset)}, between decoder masks and objects. Here: a decoder trained on frozen slots, half of "
+        "them predicted ones where the method predicts, all of them a frame's own where it does not."
     ) + _in_paper(
         " The paper: Table 1 of Löwe et al. 2020, trained beside the method, mean ± standard error over 3 seeds.",
         dataset,
