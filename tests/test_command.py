@@ -419,7 +419,7 @@ def test_one_command_at_a_time_writes_tables_and_the_last_one_knows_all_records(
 
 @pytest.mark.parametrize("error", [NotImplementedError, OSError])
 def test_where_nothing_can_be_locked_tables_are_written_all_the_same(copy, monkeypatch, error):
-    def acquire(self):
+    def acquire(self, **how):
         raise error
 
     monkeypatch.setattr(FileLock, "acquire", acquire)
