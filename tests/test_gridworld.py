@@ -12,7 +12,7 @@ from benchmark.errors import UserError
 from benchmark.modules.clips import Episodes
 from benchmark.types import Batch, Labels
 from datasets.bouncing_balls import BouncingBalls
-from datasets.grid_walks import PARTS, place, start_hash, walk
+from datasets.grid_walks import PARTS, belongs, place, start_hash, walk
 from datasets.gridworld import GridWorld
 from datasets.video import Video, hues
 from datasets.video_splits import Clips
@@ -268,3 +268,5 @@ def test_what_is_held_out_is_a_walk_and_not_a_placement():
     moves = jnp.asarray(np.stack(np.meshgrid(*[np.arange(4)] * 3, indexing="ij"), -1).reshape(64, 3))
     walks = walk(jnp.broadcast_to(jnp.array([6, 12, 18]), (64, 3)), moves, 5, 2)
     assert len(set(np.asarray(start_hash(walks, 5)).tolist())) == 64
+    parts = {name: np.asarray(belongs(walks, part, 5)) for name, part in PARTS.items()}
+    assert (np.sum([*parts.values()], axis=0) == 1).all() and parts["train"].any() and not parts["train"].all()
