@@ -72,7 +72,9 @@ def _main(options: argparse.Namespace) -> int:
         raise UserError(f"--tune: {told}; leave --tune out{', or add decoder to --probes' if options.probes else ''}")
     if options.report_only:
         check_records(options.out)
-    out = writable(options.out, "the output folder", "choose another with --out")
+    out = options.out
+    if not options.dry_run or out.exists():
+        writable(out, "the output folder", "choose another with --out")
     if options.report_only:
         report(out, options.siunitx, named(options))
         return 0

@@ -142,7 +142,7 @@ def test_a_disk_too_small_for_the_frames_says_how_much_is_needed(tmp_path, capsy
 def test_dry_run_plans_and_starts_nothing(tmp_path, capsys):
     assert command(tmp_path / "out", "--dry-run", "--methods", "scn,cswm", "--seeds", "3") == 0
     assert "6 to run" in capsys.readouterr().out
-    assert list((tmp_path / "out").rglob("*.json")) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_all_among_names_means_all(capsys):
