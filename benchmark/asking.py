@@ -42,7 +42,9 @@ def ask(
     for row in record.metrics:
         rows.setdefault(row["probe"], []).append(row)
     notes, whole = dict(record.notes), parameters.arrays_intact(out, record)
-    failed_before = {name: why for name, why in notes.pop("failed_probes", {}).items() if name not in names}
+    told = notes.pop("failed_probes", {})  # names only, in records of before
+    told = told if isinstance(told, dict) else dict.fromkeys(told, "it raised")
+    failed_before = {name: why for name, why in told.items() if name not in names}
     asked = dict(record.probes) if whole else {}
     place = out / record.arrays
     arrays = parameters.load_named(place) if whole and notes.get("arrays_sha256") else {}

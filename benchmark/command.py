@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from errno import ENOSPC
 from pathlib import Path
 
 from benchmark import plan, stopping, tuning
@@ -32,9 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     143 when ended by SIGTERM, which saves a checkpoint of the present run first.
     """
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError):  # a notebook's has no encoding
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    with suppress(AttributeError):  # a notebook's has no encoding
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         with stopping.listening():
             return _main(parse(arguments))
@@ -45,9 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno != ENOSPC:
             raise
-        say(f"run_benchmark.py: {str(error.filename)!r}: {error.strerror}; name a place that can be used", sys.stderr)
+        if error.filename is None:  # it is what the output goes to
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        where = "the output" if error.filename is None else repr(str(error.filename))
+        say(f"run_benchmark.py: {where}: {error.strerror}; name a place that can be used", sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nStopped. Every finished run is recorded; the same command goes on from there.", file=sys.stderr)
@@ -61,10 +64,10 @@ def _main(options: argparse.Namespace) -> int:
     load_plugins(options.plugin)
     grid = wanted(options)
     if options.list:
-        say(listing())
+        print(listing(), flush=True)
         return 0
     if options.compare:
-        say(compare(*options.compare).rstrip("\n"))
+        print(compare(*options.compare), end="", flush=True)
         return 0
     candidates = tuning.candidates(grid) if options.tune else []
     if options.tune and not candidates:

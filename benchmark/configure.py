@@ -197,8 +197,8 @@ class Configuration:
     def probe(self, name: str, dataset: str) -> Probe:
         """The configured probe: the budget's fields, the user's over them.
 
-        A suite that has neither the probe nor fields for it lends those of the first that has: a decoder is short at
-        the smoke budget of any.
+        A suite that has neither the probe nor fields for it has those of the first that does: a decoder is short at the
+        smoke budget of any.
         """
         overrides = self._overrides("probes", name, *probes.entry(name))
         able = [self.suite] if name in SUITES[self.suite].probes else [self.suite, *SUITES]

@@ -69,7 +69,7 @@ def reason(error: BaseException) -> str:
 
 def out_of_memory(error: BaseException) -> bool:
     """Of the machine or of the device."""
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in _text(error)
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in _whole(error)
 
 
 @contextmanager
@@ -94,13 +94,17 @@ def _text(error: BaseException) -> str:
     """The first line of what it says, all of it where that announces what follows, or what it does."""
     if isinstance(error, SystemExit) and error.code is None:
         return "exit()"
-    try:
-        whole = str(error).encode("utf-8", "replace").decode()  # names of files may hold bytes that are no text
-    except Exception:  # a plug-in's own class
-        return "its text cannot be had"
-    first, _, rest = whole.strip().partition("\n")
+    first, _, rest = _whole(error).strip().partition("\n")
     line = " ".join([first, *rest.split()]) if first.endswith(":") else first
     return line if len(line) <= LONGEST or isinstance(error, UserError) else f"{line[:LONGEST]} …"
+
+
+def _whole(error: BaseException) -> str:
+    """All that it says, without what is no text, as names of files may hold."""
+    try:
+        return str(error).encode("utf-8", "replace").decode()
+    except Exception:  # a plug-in's own class
+        return "its text cannot be had"
 
 
 def place(error: BaseException) -> str:

@@ -175,7 +175,10 @@ def united(grid: Iterable[Run]) -> list[Run]:
 
 
 def plan(grid: Iterable[Run], out: Path, cache: Path, *, retry_failed: bool, reprobe: bool) -> list[Item]:
-    """What exists of each run and what is to be done. Raises UserError where a method, data set or probe cannot say."""
+    """What exists of each run and what is to be done.
+
+    Raises UserError where a method, data set or probe cannot say, and for a record that cannot be read.
+    """
     items = []
     for run in grid:
         with answering(f"{run.method_name} on {run.dataset_name}, of which `python -m benchmark.check` tells more"):
@@ -195,9 +198,8 @@ def examine(run: Run, out: Path, cache: Path, retry_failed: bool = False, reprob
         record = records.read(path)
     except (records.UnreadableRecordError, OSError) as error:
         why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else error
-        raise UserError(
-            f"{path}: {why}; it may be whole, so that nothing is done: make it readable, or choose another --out"
-        ) from None
+        remedy = "make it readable, use the version that wrote it, or another --out"
+        raise UserError(f"{path}: {why}; it may be whole, so that nothing is done: {remedy}") from None
     except records.DamagedRecordError as error:
         return Item(run, "damaged", f"{run.path}: {error}; it is set aside and the run done again")
     kept, changed = run.kept_parameters(out, cache, record), _changed_probes(run, record)

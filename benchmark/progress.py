@@ -119,7 +119,9 @@ class Heard:
 
 def say(text: str, file: Any = None) -> None:
     """A line of plain output, to standard output unless another file is named; it may go unheard."""
-    print(text, file=cast(TextIO, Heard(file or sys.stdout)), flush=True)
+    file = file or sys.stdout
+    if file is not None:  # as it is where a command was started with its output closed
+        print(text, file=cast(TextIO, Heard(file)), flush=True)
 
 
 class PlainProgress:
@@ -260,4 +262,4 @@ Display = PlainProgress | LiveProgress
 
 def progress_for(estimates: Mapping[Path, float], lanes: int = 1) -> Display:
     """A live display when standard output is a terminal, plain lines otherwise."""
-    return LiveProgress(estimates, lanes) if sys.stdout.isatty() else PlainProgress(estimates, lanes)
+    return LiveProgress(estimates, lanes) if sys.stdout and sys.stdout.isatty() else PlainProgress(estimates, lanes)

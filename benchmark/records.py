@@ -12,6 +12,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -183,9 +184,12 @@ def read_all(out: Path) -> tuple[list[Record], list[tuple[Path, str]]]:
         if not isinstance(error, FileNotFoundError):
             damaged.append((Path(error.filename), f"cannot be read ({error.strerror})"))
 
-    folders = os.walk(out / "runs", onerror=refused, followlinks=True)
-    files = (Path(folder, name) for folder, _, names in folders for name in names)
-    for path in sorted(path for path in files if path.relative_to(out).match("runs/*/*/*/seed-*.json")):
+    files, runs = [], out / "runs"
+    for folder, inner, names in os.walk(runs, onerror=refused, followlinks=True):
+        if len(Path(folder).relative_to(runs).parts) == 3:  # data set, method, digest
+            inner.clear()
+            files += [Path(folder, name) for name in names if fnmatch(name, "seed-*.json")]
+    for path in sorted(files):
         try:
             good.append(read(path))
         except DamagedRecordError as error:

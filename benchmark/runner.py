@@ -286,6 +286,9 @@ class Runner:
         try:
             sha256 = parameters.save(file, model)
         except OSError as error:
+            if self.keep_params:
+                with written(f"the parameters {run.parameters_beside(self.out)}"):
+                    return parameters.save(run.parameters_beside(self.out), model)
             remedy = "another probe will need training again; make room, or set SLOTBENCH_CACHE to a larger disk"
             self.progress.note(f"{run}: no parameters kept in {str(self.cache)!r} ({error.strerror}); {remedy}")
             return None
@@ -314,10 +317,21 @@ class Runner:
         self._confirm()
         path = self.out / record.path
         with written(f"the record {record.path}"):
-            if path.exists() and standing_record(path) is None:
+            if path.exists() and _damaged(path):
                 records.set_aside(path)
             records.write(self.out, record)
             known = item.record.training if item.record else None
             trained = bool(record.curve) and record.training is not known
             if trained or "DivergedError" in (record.reason or ""):  # what else failed may go on where it was
                 Checkpoints(item.run.checkpoints(self.cache)).clear()
+
+
+def _damaged(path: Path) -> bool:
+    """Can the record never be read again? Raises DiskError where it may be whole."""
+    try:
+        records.read(path)
+    except records.UnreadableRecordError as error:
+        raise DiskError(f"{path}: {error}; it may be whole, so that no other is written in its place") from None
+    except records.DamagedRecordError:
+        return True
+    return False

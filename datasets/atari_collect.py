@@ -242,6 +242,7 @@ def main(argument: str, parent: str) -> int:
 
     Ends with the process of number `parent`, which started it.
     """
+    sys.stdout.reconfigure(encoding=sys.getfilesystemencoding(), errors="surrogateescape")  # type: ignore[union-attr]
     threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
     for job in (Job(**fields) for fields in json.loads(argument)):
         try:

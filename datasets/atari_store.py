@@ -179,7 +179,11 @@ def _worker(recipe: Recipe, share: list[Job], keep: Callable[[subprocess.Popen[s
     command = [sys.executable, "-P", atari_collect.__file__, jobs, str(os.getpid())]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     pipes |= {"encoding": sys.getfilesystemencoding(), "errors": "surrogateescape"}  # what it tells are paths
-    with subprocess.Popen(command, **pipes) as process:
+    try:
+        process = subprocess.Popen(command, **pipes)
+    except OSError as error:  # which is no disk's
+        raise RuntimeError(f"no process can be started to collect {recipe.game} ({error.strerror})") from None
+    with process:
         keep(process)
         assert process.stdout and process.stderr
         try:

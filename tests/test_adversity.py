@@ -5,9 +5,11 @@ nothing that is done is lost.
 import io
 import json
 import os
+import shutil
 import sys
 from dataclasses import replace
 from errno import EIO, ENOSPC
+from pathlib import Path
 from threading import Event, Thread
 
 import numpy as np
@@ -37,13 +39,22 @@ def path_of(out):
 
 def test_where_the_cache_has_no_room_for_parameters_the_run_is_done_and_says_so(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(parameters, "save", full)
-    assert command(tmp_path, "--methods", "scn", "--keep-params") == 0
+    assert command(tmp_path, "--methods", "scn") == 0
     assert "no parameters kept in" in (shown := capsys.readouterr().out) and "set SLOTBENCH_CACHE to" in shown
     record = records.read(path_of(tmp_path))
     assert record.status == "ok" and record.metrics and record.training["parameters_sha256"] is None
     monkeypatch.undo()
     assert command(tmp_path, "--methods", "scn", "--reprobe") == 0  # trained again, as nothing was kept
     assert records.read(path_of(tmp_path)).training["parameters_sha256"]
+
+
+def test_where_the_cache_has_no_room_parameters_are_still_kept_beside_the_record(tmp_path, monkeypatch):
+    save = parameters.save
+    monkeypatch.setattr(parameters, "save", lambda to, model: save(to, model) if tmp_path in to.parents else full())
+    assert command(tmp_path, "--methods", "scn", "--keep-params") == 0
+    record = records.read(path_of(tmp_path))
+    kept = path_of(tmp_path).with_name("seed-0.parameters.npz")
+    assert parameters.intact(kept, record.training["parameters_sha256"])
 
 
 def test_where_arrays_cannot_be_written_no_run_is_blamed(tmp_path, capsys, monkeypatch):
@@ -76,12 +87,26 @@ def test_work_goes_on_when_nobody_hears_of_it(error, monkeypatch):
 
 
 def test_what_a_screen_has_no_sign_for_is_replaced(monkeypatch):
-    for stream in ("stdout", "stderr"):
-        monkeypatch.setattr(sys, stream, io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
     assert main(["--list"]) == 0
-    assert main(["--methods", "größe"]) == 2
-    sys.stderr.flush()
-    assert b"gr??e" in sys.stderr.buffer.getvalue()
+    say("größe")
+    assert b"gr??e" in sys.stdout.buffer.getvalue()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_list_that_cannot_be_written_is_a_mistake(capfd, monkeypatch):
+    with open("/dev/full", "w") as there:
+        monkeypatch.setattr(sys, "stdout", there)
+        assert main(["--list"]) == 2
+    assert capfd.readouterr().err == (
+        "run_benchmark.py: the output: No space left on device; name a place that can be used\n"
+    )
+
+
+def test_a_command_may_have_no_output_at_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["--list"]) == 0
+    assert command(tmp_path, "--methods", "random-cnn") == 0
 
 
 def test_a_path_that_may_not_be_used_is_one_line(capsys, monkeypatch):
@@ -131,8 +156,25 @@ def test_only_records_are_read_also_through_links(copy, tmp_path):  # noqa: F811
     (linked / "runs").mkdir()
     (linked / "runs/tiny").symlink_to(copy / "runs/tiny")
     (linked / "runs/seed-0.json").write_text("{}")
+    shutil.copytree(copy / "runs", linked / "runs/runs")  # as `cp -r A/runs B/runs` leaves it
+    for name in "ab":
+        (linked / "runs" / name).symlink_to(linked / "runs")
     assert [record.path for record in records.read_all(linked)[0]] == everything
     assert records.read_all(tmp_path / "nothing") == ([], [])
+
+
+def test_a_record_that_may_be_whole_is_not_set_aside_by_a_run_that_ends(tmp_path, capsys, monkeypatch):
+    encode, later = records.encode, b'{"schema": 2}'
+
+    def meanwhile(record):  # by another command, of a newer version
+        (tmp_path / record.path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / record.path).write_bytes(later)
+        return encode(record)
+
+    monkeypatch.setattr(records, "encode", meanwhile)
+    assert command(tmp_path, "--methods", "scn") == 2
+    assert "schema 2, this version reads 1; it may be whole, so that no other is written" in capsys.readouterr().err
+    assert path_of(tmp_path).read_bytes() == later
 
 
 def test_a_second_command_says_what_it_waits_for(tmp_path, monkeypatch):
@@ -173,6 +215,7 @@ class MuteError(Exception):
         (ValueError("x" * 1000), f"ValueError: {300 * 'x'} …"),
         (ValueError("named \udcff.png"), "ValueError: named ?.png"),
         (errors.UserError("x" * 1000), f"UserError: {1000 * 'x'}"),
+        (ValueError(f"no algorithm\n{'x' * 400} RESOURCE_EXHAUSTED"), "out of memory: ValueError: no algorithm"),
     ],
 )
 def test_whatever_an_error_says_is_one_line_that_can_be_written(error, told):

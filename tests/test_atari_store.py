@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -235,11 +234,19 @@ def test_an_interrupted_collection_ends_at_once_and_leaves_no_process(tmp_path, 
     processes = []
     monkeypatch.setattr(subprocess, "Popen", Popen)
     main = threading.main_thread().ident
-    interrupt = partial(signal.pthread_kill, main, signal.SIGINT)
-    threading.Thread(target=lambda: started.wait() and threading.Timer(0.5, interrupt).start()).start()
+    over = threading.Event()
+
+    def interrupt():
+        if started.wait(10) and not over.wait(0.5):
+            signal.pthread_kill(main, signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        atari_store.load(long, tmp_path, quiet)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            atari_store.load(long, tmp_path, quiet)
+    finally:
+        over.set()
     assert time.monotonic() - began < 10  # of the minute or more that all these frames take
     assert processes and all(process.poll() is not None for process in processes)
 
@@ -256,6 +263,9 @@ time.sleep(60)
 """
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     collector = int(parent.stdout.readline())
+    while not list(Path(job.path).parent.glob(".*.tmp")):  # it is at work
+        assert Path(f"/proc/{collector}").exists()
+        time.sleep(0.05)
     parent.kill()
     parent.communicate()
     deadline = time.monotonic() + 20

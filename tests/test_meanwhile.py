@@ -92,6 +92,17 @@ def test_a_run_without_answers_that_fails_again_is_recorded_as_it_was_tried_last
     assert records.read_all(tmp_path)[0][0].provenance == record.provenance
 
 
+def test_names_of_failed_probes_without_reasons_will_do(copy, asked):  # noqa: F811
+    """As the first records had them."""
+    path = next((copy / "runs/tiny/scn").glob("*/seed-0.json"))
+    record = records.read(path)
+    kept = {name: probe for name, probe in record.probes.items() if name == "diagnostics"}
+    old = {"status": "failed", "reason": "probe linear: bent", "probes": kept}
+    records.write(copy, replace(record, notes=record.notes | {"failed_probes": ["linear"]}, **old))
+    assert command(copy, "--methods", "scn", "--retry-failed") == 0
+    assert asked == ["linear"] and records.read(path).status == "ok"
+
+
 def test_a_training_that_fails_again_may_go_on_from_its_checkpoints(copy, scn, monkeypatch):  # noqa: F811
     monkeypatch.setattr(training.Kernel, "fit", None)
     folder = copy / "cache/checkpoints" / scn.relative_to(copy / "runs").with_suffix("")

@@ -91,7 +91,7 @@ def _places(name: str, plugin: Method | Probe, like: str | None) -> list[str]:
         named = select("data set", like, datasets, default=datasets)
         refused = {place: plugin.supports(datasets.create(place).spec()) for place in named}
         for place, reason in refused.items():
-            if isinstance(reason, str):
+            if isinstance(reason, str) and reason.strip():
                 raise UserError(f"{name!r} does not support data set {place!r}: {reason}; name another")
         return list(named)
     for place in chain.from_iterable(suite.datasets for suite in SUITES.values()):
