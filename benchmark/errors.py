@@ -55,7 +55,7 @@ class LostError(Exception):
     """Another process has taken the run over."""
 
 
-LONGEST = 300
+LONGEST = 1_000
 """Characters of what an error says that are told in a line; a record's traceback has all."""
 
 

@@ -41,7 +41,7 @@ def test_without_a_terminal_a_line_tells_every_half_minute_how_far_a_run_is(caps
 
 def test_lines_that_nobody_can_take_stop_no_run(monkeypatch):
     class Closed:
-        def write(self, text: str) -> None:
+        def write(self, text: str = "") -> None:
             raise BrokenPipeError
 
         flush = write
