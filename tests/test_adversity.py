@@ -33,27 +33,27 @@ def full(*arguments):
     raise OSError(ENOSPC, "No space left on device")
 
 
-def path_of(out):
-    return next((out / "runs/tiny/scn").glob("*/seed-0.json"))
+def path_of(out, method="scn"):
+    return next((out / "runs/tiny" / method).glob("*/seed-0.json"))
 
 
 def test_where_the_cache_has_no_room_for_parameters_the_run_is_done_and_says_so(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(parameters, "save", full)
-    assert command(tmp_path, "--methods", "scn") == 0
+    assert command(tmp_path, "--methods", "random-cnn") == 0
     assert "no parameters kept in" in (shown := capsys.readouterr().out) and "set SLOTBENCH_CACHE to" in shown
-    record = records.read(path_of(tmp_path))
+    record = records.read(path_of(tmp_path, "random-cnn"))
     assert record.status == "ok" and record.metrics and record.training["parameters_sha256"] is None
     monkeypatch.undo()
-    assert command(tmp_path, "--methods", "scn", "--reprobe") == 0  # trained again, as nothing was kept
-    assert records.read(path_of(tmp_path)).training["parameters_sha256"]
+    assert command(tmp_path, "--methods", "random-cnn", "--reprobe") == 0  # trained again, as nothing was kept
+    assert records.read(path_of(tmp_path, "random-cnn")).training["parameters_sha256"]
 
 
 def test_where_the_cache_has_no_room_parameters_are_still_kept_beside_the_record(tmp_path, monkeypatch):
     save = parameters.save
     monkeypatch.setattr(parameters, "save", lambda to, model: save(to, model) if tmp_path in to.parents else full())
-    assert command(tmp_path, "--methods", "scn", "--keep-params") == 0
-    record = records.read(path_of(tmp_path))
-    kept = path_of(tmp_path).with_name("seed-0.parameters.npz")
+    assert command(tmp_path, "--methods", "random-cnn", "--keep-params") == 0
+    record = records.read(path_of(tmp_path, "random-cnn"))
+    kept = path_of(tmp_path, "random-cnn").with_name("seed-0.parameters.npz")
     assert parameters.intact(kept, record.training["parameters_sha256"])
 
 
@@ -63,10 +63,10 @@ def test_where_arrays_cannot_be_written_no_run_is_blamed(tmp_path, capsys, monke
     save = parameters.save_named
     with monkeypatch.context() as patch:
         patch.setattr(parameters, "save_named", lambda to, named: full() if tmp_path in to.parents else save(to, named))
-        assert command(tmp_path, "--methods", "scn") == 2
-    assert "the arrays for figures runs/tiny/scn" in (shown := capsys.readouterr().err) and "make room" in shown
+        assert command(tmp_path, "--methods", "random-cnn") == 2
+    assert "the arrays for figures runs/tiny/random-cnn" in (shown := capsys.readouterr().err) and "make room" in shown
     assert shown.count("\n") == 1 and records.read_all(tmp_path)[0] == []
-    assert command(tmp_path, "--methods", "scn") == 0
+    assert command(tmp_path, "--methods", "random-cnn") == 0
 
 
 @pytest.mark.parametrize("error", [OSError(EIO, "Input/output error"), BrokenPipeError(), OSError(ENOSPC, "full")])
@@ -172,9 +172,9 @@ def test_a_record_that_may_be_whole_is_not_set_aside_by_a_run_that_ends(tmp_path
         return encode(record)
 
     monkeypatch.setattr(records, "encode", meanwhile)
-    assert command(tmp_path, "--methods", "scn") == 2
+    assert command(tmp_path, "--methods", "random-cnn") == 2
     assert "schema 2, this version reads 1; it may be whole, so that no other is written" in capsys.readouterr().err
-    assert path_of(tmp_path).read_bytes() == later
+    assert path_of(tmp_path, "random-cnn").read_bytes() == later
 
 
 def test_a_second_command_says_what_it_waits_for(tmp_path, monkeypatch):
