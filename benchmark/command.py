@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from benchmark.machine import cache_folder, memory, writable
 from benchmark.options import parse
 from benchmark.plan import Item
 from benchmark.plugins import load_plugins
-from benchmark.progress import progress_for, say
+from benchmark.progress import progress_for, say, silence
 from benchmark.report.writing import compare, report
 
 
@@ -42,13 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"run_benchmark.py: {error}", sys.stderr)
         return 2
     except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return 0
     except OSError as error:
         if error.filename is None and error.errno != ENOSPC:
             raise
         if error.filename is None:  # it is what the output goes to
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            silence(sys.stdout)
         where = "the output" if error.filename is None else repr(str(error.filename))
         say(f"run_benchmark.py: {where}: {error.strerror}; name a place that can be used", sys.stderr)
         return 2

@@ -113,8 +113,13 @@ class Heard:
             yield
         except OSError as error:
             if error.errno in (EPIPE, EIO):  # a pipe or a terminal that is closed: the end of the process would fail
-                with suppress(AttributeError, OSError):  # a notebook's output is no file
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+                silence(self.file)
+
+
+def silence(file: Any) -> None:
+    """From now on what is written to a file of output goes nowhere."""
+    with suppress(AttributeError, OSError):  # a notebook's output is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
 
 
 def say(text: str, file: Any = None) -> None:
