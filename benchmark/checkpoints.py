@@ -25,11 +25,12 @@ class Checkpoints:
     """Saves (training state, losses so far) of one run into a folder, at most once in `every` seconds.
 
     A run that ends before the first `every` seconds leaves no trace and pays nothing. Each checkpoint carries the
-    SHA-256 of all its values. One that the disk does not take is named by `note`, and training goes on; so is the one
-    from which a run goes on.
+    SHA-256 of all its values and of `code`, which names what is trained: other code does not go on from it. One that
+    the disk does not take is named by `note`, and training goes on; so is the one from which a run goes on.
     """
 
     folder: Path
+    code: str = ""
     every: float = field(default_factory=lambda: EVERY)
     note: Callable[[str], None] = lambda text: None
     _saved: float = field(default_factory=time.monotonic)
@@ -51,7 +52,7 @@ class Checkpoints:
             for later in {known for known in self.steps() if known >= step}:  # from which training could not go on
                 shutil.rmtree(self.folder / str(later))
             with self._manager() as manager:
-                manager.save(step, args=ocp.args.StandardSave(_pack(step, state, losses)))
+                manager.save(step, args=ocp.args.StandardSave(self._pack(step, state, losses)))
                 manager.wait_until_finished()
         except Exception as error:  # a full disk has many names in there
             reason = str(error).strip().partition("\n")[0]
@@ -69,7 +70,7 @@ class Checkpoints:
     def latest(self, state: Any, losses: np.ndarray, among: set[int] | None = None) -> tuple[int, Any, np.ndarray]:
         """(steps done, state, losses) of the newest checkpoint that can be read; (0, what was given) without one.
 
-        A damaged checkpoint is passed over, and any but those of the steps `among`.
+        A damaged checkpoint is passed over, one of other code, and any but those of the steps `among`.
         """
         if not self.folder.exists():
             return 0, state, losses
@@ -79,8 +80,8 @@ class Checkpoints:
             steps = set(manager.all_steps())
             for step in sorted(steps if among is None else steps & among, reverse=True):
                 try:
-                    saved = manager.restore(step, args=ocp.args.StandardRestore(_pack(step, state, losses)))
-                    if not np.array_equal(saved["sha256"], _sha256(step, saved["state"], saved["losses"])):
+                    saved = manager.restore(step, args=ocp.args.StandardRestore(self._pack(step, state, losses)))
+                    if not np.array_equal(saved["sha256"], self._seal(step, saved["state"], saved["losses"])):
                         continue
                     leaves = [like(old, new) for old, new in zip(jax.tree.leaves(state), saved["state"], strict=True)]
                     if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in jax.tree.leaves(state)]:
@@ -93,6 +94,14 @@ class Checkpoints:
     def clear(self) -> None:
         """Remove them all: the run is recorded."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _pack(self, step: int, state: Any, losses: np.ndarray) -> dict[str, Any]:
+        """Plain arrays, which know no device: they can be read on another number of them."""
+        leaves = [np.asarray(plain(leaf)) for leaf in jax.tree.leaves(state)]
+        return {"state": leaves, "losses": losses, "sha256": self._seal(step, leaves, losses)}
+
+    def _seal(self, step: int, leaves: list[Any], losses: np.ndarray) -> np.ndarray:
+        return _sha256(step, [*leaves, np.frombuffer(self.code.encode(), np.uint8)], losses)
 
     def _manager(self) -> Any:
         import orbax.checkpoint as ocp
@@ -129,15 +138,12 @@ def resumed(
     done = {step for step, _, _ in found}
     if len(done) > 1:
         return 0, states, losses
-    for own in checkpoints if done != {0} else ():
-        own.note(f"goes on from a checkpoint, step {max(done)}")
+    for own in checkpoints:
+        if done != {0}:
+            own.note(f"goes on from a checkpoint, step {max(done)}")
+        elif len(checkpoints) == 1 and own.steps():
+            own.note("begins anew: its checkpoints are damaged, or from before its method or data set was edited")
     return done.pop(), [state for _, state, _ in found], np.stack([curve for _, _, curve in found])
-
-
-def _pack(step: int, state: Any, losses: np.ndarray) -> dict[str, Any]:
-    """Plain arrays, which know no device: they can be read on another number of them."""
-    leaves = [np.asarray(plain(leaf)) for leaf in jax.tree.leaves(state)]
-    return {"state": leaves, "losses": losses, "sha256": _sha256(step, leaves, losses)}
 
 
 def _sha256(step: int, leaves: list[Any], losses: np.ndarray) -> np.ndarray:

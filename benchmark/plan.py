@@ -109,6 +109,11 @@ class Run:
         """The folder of its checkpoints while it trains."""
         return (cache / "checkpoints" / self.path.relative_to("runs")).with_suffix("")
 
+    @property
+    def code(self) -> str:
+        """The identity of the files of its method and data set, as they were imported."""
+        return records.digest([code(type(part)) for part in (self.method, self.dataset)])
+
 
 @dataclass(frozen=True)
 class Item:

@@ -61,6 +61,19 @@ def test_a_run_that_goes_on_ends_with_the_same_bits_and_the_same_curve(tmp_path,
     jax.tree.map(np.testing.assert_array_equal, nnx.state(whole.model), nnx.state(rest.model))
 
 
+def test_what_other_code_has_begun_does_not_go_on_and_that_is_said(tmp_path, whole):
+    with pytest.raises(KeyboardInterrupt):
+        fit(Checkpoints(tmp_path / "c", "before the edit", every=0), stop_after=7)
+    said = []
+    own = Checkpoints(tmp_path / "c", "after it", every=0, note=said.append)
+    with pytest.raises(KeyboardInterrupt):
+        fit(own, stop_after=4)
+    assert said == ["begins anew: its checkpoints are damaged, or from before its method or data set was edited"]
+    assert own.steps() == {2, 3}  # none of the other code's is left to be taken for its own
+    rest = fit(own)
+    assert rest.steps == 12 - 3 and said[1:] == ["goes on from a checkpoint, step 3"] and rest.curve == whole.curve
+
+
 def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path, whole):
     with pytest.raises(KeyboardInterrupt):
         fit(Checkpoints(tmp_path / "c", every=0), stop_after=7)
