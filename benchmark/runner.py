@@ -302,7 +302,9 @@ class Runner:
                 records.write_atomically(run.parameters_beside(self.out), file.read_bytes())
 
     def _checkpoints(self, run: Run) -> Checkpoints:
-        return Checkpoints(run.checkpoints(self.cache), run.code, note=lambda text: self.progress.note(f"{run}: {text}"))
+        return Checkpoints(
+            run.checkpoints(self.cache), run.code, note=lambda text: self.progress.note(f"{run}: {text}")
+        )
 
     def _confirm(self) -> None:
         """Before anything of the run is written. Raises LostError if the run is another's by now."""

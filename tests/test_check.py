@@ -167,6 +167,12 @@ class NoLogs(Sound):
         return super().loss(model, batch, key)[0]
 
 
+class Teacher(Sound):
+    def loss(self, model, batch, key):
+        model.gain.value = 0.9 * model.gain.value
+        return super().loss(model, batch, key)
+
+
 class Vector(Sound):
     def loss(self, model, batch, key):
         loss, logs = super().loss(model, batch, key)
@@ -251,6 +257,7 @@ class Setting(Sound):
         (Endless, "the loss is a finite scalar with named parts", "the loss is inf; expected finite"),
         (Cusp, "gradients reach the encoder", "the gradient of gain is not finite; expected finite numbers"),
         (NoLogs, "the loss is a finite scalar with named parts", "loss gave an array of shape ()"),
+        (Teacher, "the loss leaves the parameters to the optimiser", "the loss changes gain, and the change is lost"),
         (Vector, "the loss is a finite scalar with named parts", "loss gave an array of shape (2,) to minimise"),
         (Counting, "the loss is a finite scalar with named parts", "loss gave a number of int32 to minimise; expected"),
         (Mute, "nothing decodes unasked", "it has a `decode` that nothing asks; expected `decodes = True`"),

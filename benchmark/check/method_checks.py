@@ -13,9 +13,10 @@ from flax import nnx
 from benchmark import checked
 from benchmark.check import outcome
 from benchmark.check.outcome import Check
-from benchmark.check.trial import Trial
+from benchmark.check.trial import State, Trial
 from benchmark.contracts import Method
 from benchmark.machine import jit_once
+from benchmark.training import split
 from benchmark.types import Array, Key
 
 ROUNDING = 1e-5
@@ -29,6 +30,7 @@ def checks(method: type[Method]) -> tuple[Check, ...]:
         supports_gives_a_reason_or_none,
         a_training_sample_fits_a_clip,
         the_loss_is_a_finite_scalar_with_named_parts,
+        the_loss_leaves_the_parameters_to_the_optimiser,
         *((gradients_reach_the_encoder, training_lowers_the_loss_on_a_fixed_batch) if method.trains else ()),
         *(() if method.reads_labels else (the_loss_reads_no_labels,)),
         seeds_reproduce_and_differ,
@@ -65,6 +67,31 @@ def the_loss_is_a_finite_scalar_with_named_parts(trial: Trial) -> str | None:
     numbers = {"the loss": loss, **logs}
     wrong = [f"{name} is {value}" for name, value in numbers.items() if not np.isfinite(value)]
     return f"{', '.join(wrong)}; expected finite numbers" if wrong else None
+
+
+def the_loss_leaves_the_parameters_to_the_optimiser(trial: Trial) -> str | None:
+    """What a loss puts into an nnx.Param is lost after the step; what it puts into another variable is kept."""
+    graph, before, seen, touched = trial.models[0], trial.state[0], trial.seen, set[Any]()
+
+    def after(state: State) -> Any:
+        model = nnx.merge(graph, *state, copy=True)
+        checked.loss(trial.method, model, seen, jax.random.key(2))
+        left = split(model)[1]
+        pairs = zip(jax.tree.leaves_with_path(state[0]), jax.tree.leaves(left), strict=True)
+        touched.update(path for (path, old), new in pairs if old is not new)
+        return left
+
+    jax.eval_shape(after, trial.state)  # tracing tells at no cost what cannot have changed
+    left = dict(jax.tree.leaves_with_path(jit_once(after)(trial.state))) if touched else {}
+    changed = [
+        path
+        for path, old in jax.tree.leaves_with_path(before)
+        if path in touched and not np.array_equal(old, left[path], equal_nan=True)
+    ]
+    if not changed:
+        return None
+    remedy = "expected an nnx.Variable that is no nnx.Param for what it keeps, such as an average of weights"
+    return f"the loss changes {_named(changed)}, and the change is lost; {remedy}"
 
 
 def gradients_reach_the_encoder(trial: Trial) -> str | None:
