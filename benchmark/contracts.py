@@ -41,8 +41,8 @@ def check_window(window: int, length: int) -> None:
     """Raises UserError for a training sample of more frames than the sequences have that it is cut from."""
     if window > length:
         raise UserError(
-            f"a training sample of {window} frames does not fit into sequences of {length}; the method's `window` must "
-            f"give fewer (those that have the field: --set 'methods.*.clip={length}')"
+            f"a training sample of {window} frames does not fit into sequences of {length}; take longer ones, or a "
+            f"method whose `window` gives fewer (those that have the field: --set 'methods.*.clip={length}')"
         )
 
 

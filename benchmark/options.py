@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from benchmark.errors import UserError, closest
 from benchmark.loss_logs import LOGS
@@ -33,14 +33,25 @@ class Parser(argparse.ArgumentParser):
         return f"did you mean --{close}? --help lists the options" if close else "--help lists the options"
 
 
+class Once(argparse.Action):
+    """Of an option that takes a list: given twice, the second would silently take the place of the first."""
+
+    def __call__(self, parser: Any, options: Any, values: Any, option: str | None = None) -> None:
+        """Raises UserError where it has been given before."""
+        if getattr(options, self.dest) is not None:
+            raise UserError(f"{option} is given twice; name all in one list: {option} A,B")
+        setattr(options, self.dest, values)
+
+
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options. Raises UserError for a mistake."""
     parser = Parser(prog="run_benchmark.py", description=ABOUT, allow_abbrev=False)
     add = parser.add_argument
-    add("--methods", metavar="A,B", help="methods to run, or all (default)")
-    add("--suite", metavar="A,B", help="suites to run them on, or all (default: that of the data sets, else atari)")
-    add("--datasets", metavar="A,B", help="data sets, instead of all of the suite's")
-    add("--probes", metavar="A,B", help="probes, instead of the suite's")
+    add("--methods", action=Once, metavar="A,B", help="methods to run, or all (default)")
+    suites = "suites to run them on, or all (default: that of the data sets, else atari)"
+    add("--suite", action=Once, metavar="A,B", help=suites)
+    add("--datasets", action=Once, metavar="A,B", help="data sets, instead of all of the suite's")
+    add("--probes", action=Once, metavar="A,B", help="probes, instead of the suite's")
     add("--plugin", action="extend", nargs="+", default=[], metavar="P", help="files or modules with what is yours")
     add("--seeds", type=_seeds, default=1, metavar="N", help="seeds 0 to N-1 of every run (default: 1)")
     add("--budget", default="quick", metavar="NAME", help="smoke, quick (default) or paper")

@@ -57,7 +57,8 @@ class GridWorld(Dataset):
         if self.num_objects > self.grid_size**2:
             raise UserError(f"gridworld: num_objects={self.num_objects} is more than the {self.grid_size**2} cells")
         if perm(self.grid_size**2, self.num_objects) * 4**self.num_objects < 1000:
-            raise UserError(f"gridworld: grid_size={self.grid_size} leaves too few starts to hold any out; take more")
+            few = f"num_objects={self.num_objects} on grid_size={self.grid_size}"
+            raise UserError(f"gridworld: {few} leave too few starts to hold any out; take more of either")
         if self.num_colours is not None and self.num_colours < self.num_objects:
             raise UserError(f"gridworld: num_colours={self.num_colours} is less than num_objects={self.num_objects}")
 

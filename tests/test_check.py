@@ -402,6 +402,15 @@ def part_of(split, first, length):
     )
 
 
+def lost_at(split, clip):
+    """Its clips, one coordinate of one of them unknown."""
+    labels = split.data["labels"]
+    known = np.array(labels.coordinates)
+    known[clip, 1, 0] = np.nan
+    frames, actions = split.data["frames"], split.data["actions"]
+    return ClipsInMemory(frames, labels._replace(coordinates=jnp.asarray(known)), actions, split.frame_range)
+
+
 def of_object(which):
     """Splits of whose coordinates the last one is of that object."""
     far = copy(Coordinate("far", 0, "x"))
@@ -525,6 +534,13 @@ def test_a_data_set_without_coordinates_can_be_checked_and_resembled():
             replace(DATA, probe=standing(DATA.probe)),
             "every coordinate changes",
             "a_x is 7 in every frame of probe; leave out what never changes",
+        ),
+        (replace(DATA, probe=lost_at(DATA.probe, -1)), "coordinates are finite", "1 frames of probe have"),
+        (replace(DATA, test=lost_at(DATA.test, 4)), "coordinates are finite", "1 frames of test have"),
+        (
+            replace(DATA, spec=replace(DATA.spec, coordinate_mean=(np.nan,) * 4)),
+            "load completes the spec",
+            "expected finite numbers",
         ),
         (replace(DATA, test=DATA.train), "test is kept apart", "clip 0 of test is clip 0 of train"),
         (replace(DATA, probe=part_of(DATA.test, 1, 2)), "test is kept apart", "clip 1 of test is clip 0 of probe"),

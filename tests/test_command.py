@@ -67,6 +67,7 @@ def command(out: Path, *arguments: str) -> int:
         (["--set", "probes.linear.floor_draws=0"], "floor_draws"),
         (["--seed", "3"], "unrecognized arguments: --seed 3; did you mean --seeds? --help lists the options"),
         (["--seeds", "0,1"], "--seeds: '0,1' is a list; give their number, 2 for the seeds 0 and 1"),
+        (["--methods", "scn", "--methods", "cswm"], "--methods is given twice; name all in one list: --methods A,B"),
         (["--methods", "SCN"], "unknown method 'SCN'; did you mean 'scn'?"),
         (["--set", "scn=8"], "does not say what 'scn' is; write methods.scn.FIELD=VALUE"),
         (["-H"], "unrecognized arguments: -H; --help lists the options"),

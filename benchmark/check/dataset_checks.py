@@ -68,6 +68,8 @@ def load_completes_the_spec_and_changes_nothing_else(source: Source) -> str | No
         return f"load gave {after}; expected spec()'s {before} with coordinates and their statistics"
     if strange := set(after.coordinates) - set(before.coordinates):
         return f"load knows coordinates that spec() does not list: {sorted(c.name for c in strange)}"
+    if not np.isfinite([*after.coordinate_mean, *after.coordinate_std]).all():
+        return f"means {after.coordinate_mean} and deviations {after.coordinate_std}; expected finite numbers"
     counts = [len(part) for part in (after.coordinates, after.coordinate_mean, after.coordinate_std)]
     return f"{counts} coordinates, means and standard deviations; expected as many" if len(set(counts)) > 1 else None
 
@@ -108,11 +110,24 @@ def a_run_takes_what_it_loads(source: Source) -> str | None:
     return None
 
 
+def coordinates_are_finite(source: Source) -> str | None:
+    """In all frames that probes read, as far as they count."""
+    for name in ("probe", "val", "test"):
+        known = _coordinates(getattr(source.splits, name))
+        if wrong := int((~np.isfinite(known)).any(-1).sum()):
+            return f"{wrong} frames of {name} have coordinates that are not finite; leave them out by `valid`"
+    return None
+
+
+def _coordinates(split: Split) -> np.ndarray:
+    """Of the frames that count [frames p]."""
+    labels = jax.jit(lambda data, clips: split.read(data, clips).labels)(split.data, np.arange(len(split.valid)))
+    return np.asarray(labels.coordinates)[split.valid]
+
+
 def every_coordinate_changes(source: Source) -> str | None:
     """In the frames that probes are fitted on, as far as they count."""
-    probe, names = source.splits.probe, [c.name for c in source.spec.coordinates]
-    labels = jax.jit(lambda data, clips: probe.read(data, clips).labels)(probe.data, np.arange(len(probe.valid)))
-    known = np.asarray(labels.coordinates)[probe.valid]
+    names, known = [c.name for c in source.spec.coordinates], _coordinates(source.splits.probe)
     columns = zip(names, known.T, strict=False)  # that there are as many, another check asks
     still = [f"{name} is {values[0]:g}" for name, values in columns if not np.ptp(values)]
     return f"{', '.join(still)} in every frame of probe; leave out what never changes" if still else None
@@ -207,6 +222,7 @@ CHECKS: tuple[Check, ...] = (
     the_spec_fits_together,
     its_backbone_takes_its_frames,
     a_run_takes_what_it_loads,
+    coordinates_are_finite,
     every_coordinate_changes,
     clips_have_the_shape_that_the_spec_says,
     frames_use_the_range_that_the_spec_says,

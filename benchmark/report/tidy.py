@@ -20,7 +20,8 @@ COLUMNS = {
     "method": "method",
     "settings": "what tells its configuration from the present defaults, tuned where --tune chose the learning rate; "
     "empty for these",
-    "digest": "identity of what was trained: method, data set and training with all their fields",
+    "digest": "identity of the settings: all fields of method, data set and training; methods with equal fields share "
+    "one",
     "seed": "seed of initialisation and batches; frames do not depend on it",
     "probe": "the probe that measured it",
     "target": "on what: all, a coordinate, object:<name>, s (slots of the frame), p1 to p10 (slots predicted so many "
