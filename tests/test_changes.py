@@ -36,6 +36,17 @@ def test_shared_seeds_are_compared_in_pairs(random):
     assert (found.pairs, found.p) == (4, pytest.approx(ttest_rel(a[:, 0], b[:, 0]).pvalue))
 
 
+def test_runs_that_trained_longer_in_the_one_than_in_the_other_are_not_the_same():
+    def trained(steps: int) -> list[Record]:
+        training = {"training": {"steps": steps, "frames_per_step": 128}}
+        return [replace(run, digest=f"d{steps}", configuration=training) for run in runs(np.array([[0.1], [0.2]]))]
+
+    context = Context(variant=lambda run: f"steps={run.configuration['training']['steps']}")
+    told = as_markdown(trained(400), trained(800), context)
+    assert told.startswith("A and B have no metric of the same run.")
+    assert "Only in A: atari, quick, pong, scn (steps=400), seed 0, 1." in told.replace("synthetic", "atari")
+
+
 def test_other_seeds_are_compared_as_independent(random):
     a, b = random.normal(0, 1, (4, 1)), random.normal(0.5, 1, (3, 1))
     (found,) = changes(runs(a), runs(b, first=10), Context())

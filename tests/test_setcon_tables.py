@@ -49,6 +49,16 @@ def test_rows_are_in_the_papers_order_between_floors_and_what_it_lacks():
     assert titles == ["random-cnn (floor)", *PAPER["bouncing_balls"], "my-own"]
 
 
+def test_frames_of_another_size_than_the_papers_are_named():
+    def caption(*sizes: int) -> str:
+        runs = [record("bouncing_balls", "setcon", seed, decoded(0.1, 0.2)) for seed in range(len(sizes))]
+        own = [replace(r, configuration={"dataset": {"image_size": s}}) for r, s in zip(runs, sizes, strict=True)]
+        return tables(own)["table1-bouncing_balls"].caption
+
+    assert "Frames here have 32x32 pixels, the paper's 64x64." in caption(32, 32)
+    assert "Frames here have" not in caption(64, 64)
+
+
 def test_the_lowest_error_and_the_highest_ari_are_bold():
     better, worse = decoded(0.01, 0.02, 0.9, 0.8), decoded(0.03, 0.04, 0.5, 0.4)
     runs = [record("bouncing_balls", "setcon", rows=better), record("bouncing_balls", "slotwise", rows=worse)]

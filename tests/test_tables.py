@@ -250,6 +250,24 @@ def test_a_variant_is_a_column_of_its_own_without_a_papers_value():
     assert cell(table, "pong", "scn (diversity_weight=0.5)") == Cell(Summary(0.9, None, 1), None, True)
 
 
+def longer(method: str, steps: int, **metrics: float) -> Record:
+    training = {"training": {"steps": steps, "frames_per_step": 128}, "variant": f"steps={steps}"}
+    return replace(record("pong", method, **metrics), digest=f"d{steps}", configuration=training)
+
+
+def test_papers_values_stand_beside_runs_that_all_trained_as_long_whatever_the_budget_says():
+    table = tables([longer("scn", 4000, r2=0.6), longer("random-cnn", 4000, r2=0.3)])["table3-r2"]
+    assert cell(table, "pong", "scn") == Cell(Summary(0.6, None, 1), 0.73, True)
+    assert [column.title for column in table.columns if "steps" in column.title] == []
+    assert "training 4000 steps" in table.caption
+
+
+def test_runs_that_trained_for_longer_than_others_are_told_from_them():
+    table = tables([longer("scn", 4000, r2=0.6), longer("cswm", 800, r2=0.5)])["table3-r2"]
+    assert cell(table, "pong", "scn (steps=4000)") == Cell(Summary(0.6, None, 1), None, True)
+    assert cell(table, "pong", "cswm (steps=800)") == Cell(Summary(0.5, None, 1), None)
+
+
 def test_configurations_that_share_a_name_are_never_averaged():
     other = replace(record("pong", "scn", r2=0.9), digest="e5f6a7b8")
     entrants = Scores.of([record("pong", "scn", r2=0.1), other], CONTEXT)[0].entrants()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from benchmark.records import Record
@@ -86,6 +86,7 @@ def _of_metric(old: Scores, new: Scores, entrant: Entrant, what: What, better: b
 
 def as_markdown(before: Sequence[Record], after: Sequence[Record], context: Context) -> str:
     """A table of what changed, and the runs that only one folder has, or that failed in one."""
+    context = replace(context, beside_others=True)
     found = changes(before, after, context)
     known = [change.p for change in found if change.p is not None]
     adjusted = iter(holm(known))

@@ -22,12 +22,14 @@ class Context:
     """What records do not say of themselves.
 
     `variant` names what distinguishes a record's configuration from the present defaults ("diversity_weight=0"; "" for
-    none). `floors` are methods that do not train, `ceilings` those that read labels.
+    none). `floors` are methods that do not train, `ceilings` those that read labels. A length of training that all
+    records share is left out of the variant, as it tells no row from another, unless they are set beside others'.
     """
 
     variant: Callable[[Record], str] = lambda record: ""
     floors: frozenset[str] = frozenset()
     ceilings: frozenset[str] = frozenset()
+    beside_others: bool = False
 
     def role(self, method: str) -> Role:
         """What a method stands for in a comparison."""
@@ -198,7 +200,11 @@ def _named(records: Sequence[Record], context: Context) -> Iterator[tuple[Entran
     any data set; records in which its own was chosen are of both.
     """
     firsts = {(record.method, record.digest, record.tuned): record for record in records}
-    variants = {what: context.variant(first) for what, first in firsts.items()}
+    shared = set() if context.beside_others else _training_of_all(records)
+    variants = {
+        what: ", ".join(part for part in context.variant(first).split(", ") if part not in shared)
+        for what, first in firsts.items()
+    }
     plain = [(Entrant(r.method, variants[r.method, r.digest, r.tuned], context.role(r.method)), r) for r in records]
     digests: dict[tuple[Entrant, str], tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
     for entrant, record in plain:
@@ -211,6 +217,13 @@ def _named(records: Sequence[Record], context: Context) -> Iterator[tuple[Entran
         for tuned in (False, True):
             if record.digest in digests[entrant, record.dataset][tuned]:
                 yield replace(entrant, tuned=tuned), record
+
+
+def _training_of_all(records: Sequence[Record]) -> set[str]:
+    """The length of training where all have the same, as a variant has it: it tells no row from another."""
+    settings = [record.configuration.get("training", {}) for record in records]
+    lengths = {name: {fields.get(name) for fields in settings} for name in ("steps", "frames_per_step")}
+    return {f"{name}={next(iter(found))}" for name, found in lengths.items() if len(found) == 1}
 
 
 def _on_test(record: Record) -> dict[tuple[str, str, str], float | None]:

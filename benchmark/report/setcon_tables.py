@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmark.report import slot_tables
 from benchmark.report.agreement_tables import setcon as agreement
+from benchmark.report.captions import listed
 from benchmark.report.comparison import Measure, by_method
 from benchmark.report.published import published
 from benchmark.report.scores import Scores
@@ -24,6 +25,9 @@ DATASETS = ("gridworld", "bouncing_balls")
 
 HORIZON = ("s", "p1", "p2", "p3", "p4", "p5")
 """Slots of the frame itself and predicted 1 to 5 steps ahead, the targets of the decoder's probes."""
+
+SIZE = 64
+"""Pixels a side of the paper's Bouncing Balls."""
 
 Maker = Callable[[Scores], Table | None]
 
@@ -93,7 +97,7 @@ def _table_1(name: str, lead: str, scores: Scores, suffix: str) -> Table:
                     **how,
                 )
             )
-    table = by_method(name, lead, scores, tuple(paper), measures, bold=BOLD)
+    table = by_method(name, lead + _sizes(scores), scores, tuple(paper), measures, bold=BOLD)
     table = _with_undefined(table, scores) if suffix else _with_unfinished(_with_undefined(table, scores), scores)
     return with_yardsticks(_with_b4(table, paper), [(scores, measure) for measure in measures])
 
@@ -132,6 +136,15 @@ def _with_b4(table: Table, paper: dict[str, Any]) -> Table:
 def _in_paper(text: str, dataset: str) -> str:
     """The text, if the data set is one of the paper's."""
     return text if dataset.startswith(DATASETS) else ""
+
+
+def _sizes(scores: Scores) -> str:
+    """Says of what size frames are, where it is another than the paper's."""
+    (dataset,) = scores.datasets
+    settings = [record.configuration.get("dataset", {}) for record in scores.runs.values()]
+    sizes = sorted({size for fields in settings if (size := fields.get("image_size", SIZE)) != SIZE})
+    told = f" Frames here have {listed(f'{size}x{size}' for size in sizes)} pixels, the paper's {SIZE}x{SIZE}."
+    return _in_paper(told, dataset) if sizes else ""
 
 
 def _units(dataset: str) -> str:
