@@ -48,7 +48,7 @@ MAIN: dict[str, tuple[Main, ...]] = {
     "worlds": (Main("Hits@1, 10 steps (%)", 1, "ranking", "hits_at_1", "p10", 100.0),),
 }
 """What stands for a suite. GridWorld's objects are single pixels, so that it has no FG-ARI and no column of it. Hits
-are counted far ahead, as one step ahead even predicting no change has all.
+are counted far ahead, as one step ahead even predicting no change has nearly all.
 """
 
 LEAD = "Every method by the main metrics of every suite, on test."
