@@ -133,6 +133,13 @@ def test_p_values_are_corrected_for_all_lines(random):
     assert f"| {4 * smallest:.2g} |" in as_markdown(before, after, Context())
 
 
+def test_the_same_metric_of_two_probes_is_told_apart():
+    both = [row("decoder", "mse", "s", 0.1), row("decoder-rollout", "mse", "s", 0.2)]
+    text = as_markdown(*[[record("gridworld", "setcon", 0, both)]] * 2, Context())
+    lines = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if "| setcon " in line]
+    assert [line[4:6] for line in lines] == [["mse s", "decoder"], ["mse s", "decoder-rollout"]]
+
+
 def test_one_seed_tells_the_difference_and_no_more():
     text = as_markdown(runs(np.array([[0.5]])), runs(np.array([[0.75]])), Context())
     assert "| +0.25 | 1 and 1 |   — |" in text
@@ -166,7 +173,7 @@ def test_what_is_no_more_defined_is_named_as_no_mean_tells_it():
         return [record(name, "setcon", 0, [row("linear", "compactness", "all", value)]) for name, value in of.items()]
 
     told = as_markdown(asked((0.2, 0.3)), asked((None, 0.4)), Context())
-    assert "Undefined in B: synthetic, quick, setcon, compactness on pong; no mean above counts it." in told
+    assert "Undefined in B: synthetic, quick, setcon, compactness (linear) on pong; no mean above counts it." in told
     assert "Undefined" not in as_markdown(asked((None, 0.3)), asked((0.2, 0.4)), Context())
     assert "Undefined" not in as_markdown(asked((0.2, 0.3)), [record("pong", "setcon", 0, [])], Context())
 

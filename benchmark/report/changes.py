@@ -16,7 +16,7 @@ from benchmark.report.table import DASH
 What = tuple[str, str, str]
 """Metric, target and probe, as `Scores.value` takes them."""
 
-HEADS = ("suite, budget", "data set", "method", "metric", "A", "B", "B - A", "n", "p", "")
+HEADS = ("suite, budget", "data set", "method", "metric", "probe", "A", "B", "B - A", "n", "p", "")
 
 NOTE = (
     "Means ± standard error. n: pairs of the same data set, or of the same seed where data sets are fewer than 3, by a "
@@ -115,8 +115,8 @@ def _lost(before: Sequence[Record], after: Sequence[Record], context: Context) -
                     and _asked(new, entrant, dataset, what)
                 ]
                 if gone:
-                    title = " ".join(part for part in what[:2] if part != "all")
-                    yield f"{old.suite}, {old.budget}, {entrant.title}, {title} on {listed(gone)}"
+                    where = f"{old.suite}, {old.budget}, {entrant.title}"
+                    yield f"{where}, {_title(what)} ({what[2]}) on {listed(gone)}"
 
 
 def _asked(scores: Scores, entrant: Entrant, dataset: str, what: What) -> bool:
@@ -125,14 +125,18 @@ def _asked(scores: Scores, entrant: Entrant, dataset: str, what: What) -> bool:
 
 
 def _line(change: Change, p: float | None) -> list[str]:
-    metric, target, _ = change.what
     n = str(change.pairs) if change.pairs else f"{change.before.n} and {change.after.n}"
-    title = metric if target == "all" else f"{metric} {target}"
     said = (
         "" if p is None or p >= LEVEL else "better" if (change.difference > 0) == change.higher_is_better else "worse"
     )
     means = [_mean(change.before), _mean(change.after), f"{change.difference:+.3g}"]
-    return [change.where, change.dataset, change.method, title, *means, n, DASH if p is None else f"{p:.2g}", said]
+    where = [change.where, change.dataset, change.method, _title(change.what), change.what[2]]
+    return [*where, *means, n, DASH if p is None else f"{p:.2g}", said]
+
+
+def _title(what: What) -> str:
+    """Metric and target, without the probe."""
+    return " ".join(part for part in what[:2] if part != "all")
 
 
 def _mean(value: Summary) -> str:
