@@ -11,7 +11,6 @@ from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
 
-import jax
 import numpy as np
 from flax import nnx
 
@@ -188,7 +187,7 @@ class Probe(ABC):
         check_counts(self)
 
     @abstractmethod
-    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: Key) -> ProbeResult:
         """Fit on `train`, tune on `val`, report on `test`."""
 
     def supports(self, spec: DatasetSpec) -> str | None:

@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import jax
 from flax import nnx
 
 from benchmark.contracts import Loss
-from benchmark.modules.info_nce import info_nce, sharded
+from benchmark.modules.info_nce import in_shards, info_nce
 from benchmark.modules.set_encoder import SetEncoder
 from benchmark.registry import methods
 from benchmark.types import Batch, DatasetSpec, Key
@@ -47,6 +46,5 @@ class SetCon(SlotPrediction):
     def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         s, p = self.encode_and_predict(model, batch.frames, key)
         z_s, z_p = model.set_encoder(s), model.set_encoder(p)
-        z_s, z_p = sharded(z_s, self.negatives_per_shard), sharded(z_p, self.negatives_per_shard)
-        loss = jax.vmap(partial(info_nce, tau=self.tau))(z_p, z_s).mean()
+        loss = in_shards(partial(info_nce, tau=self.tau), z_p, z_s, self.negatives_per_shard)
         return loss, {"info_nce": loss}

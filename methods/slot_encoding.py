@@ -3,7 +3,6 @@
 Slot Attention, and FM-MLP, which makes a slot of each feature map.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,21 +36,10 @@ class SlotEncoding(Method):
 
     def build_encoder(self, spec: DatasetSpec, rngs: nnx.Rngs) -> nnx.Module:
         """The encoder: called with frames [b t h w c], and a key for what it draws, it gives their Slots."""
-        return ENCODERS[self.encoder](self, spec, self.num_slots or spec.num_slots, rngs)
-
-
-def _slot_attention(method: SlotEncoding, spec: DatasetSpec, num_slots: int, rngs: nnx.Rngs) -> nnx.Module:
-    initializer = INITIALIZERS[method.initializer](num_slots, method.slot_size, rngs)
-    return SlotAttentionEncoder(spec, initializer, method.slot_size, method.iterations, rngs)
-
-
-def _fm_mlp(method: SlotEncoding, spec: DatasetSpec, num_slots: int, rngs: nnx.Rngs) -> nnx.Module:
-    return FeatureMapEncoder(spec, num_slots, method.slot_size, rngs)
-
-
-INITIALIZERS: dict[str, type[LearnedSlots] | type[GaussianSlots]] = {"learned": LearnedSlots, "gaussian": GaussianSlots}
-
-ENCODERS: dict[str, Callable[[SlotEncoding, DatasetSpec, int, nnx.Rngs], nnx.Module]] = {
-    "slot_attention": _slot_attention,
-    "fm_mlp": _fm_mlp,
-}
+        num_slots = self.num_slots or spec.num_slots
+        if self.encoder == "fm_mlp":
+            return FeatureMapEncoder(spec, num_slots, self.slot_size, rngs)
+        initial = {"learned": LearnedSlots, "gaussian": GaussianSlots}[self.initializer]
+        return SlotAttentionEncoder(
+            spec, initial(num_slots, self.slot_size, rngs), self.slot_size, self.iterations, rngs
+        )

@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import jax
-
 from benchmark.contracts import Loss
-from benchmark.modules.info_nce import sharded, slotwise_info_nce
+from benchmark.modules.info_nce import in_shards, slotwise_info_nce
 from benchmark.registry import methods
 from benchmark.types import Batch, Key
 from methods.slot_prediction import SlotPrediction
@@ -36,6 +34,5 @@ class Slotwise(SlotPrediction):
 
     def loss(self, model: Any, batch: Batch, key: Key) -> Loss:
         s, p = self.encode_and_predict(model, batch.frames, key)
-        s, p = sharded(s, self.negatives_per_shard), sharded(p, self.negatives_per_shard)
-        loss = jax.vmap(partial(slotwise_info_nce, tau=self.tau))(p, s).mean()
+        loss = in_shards(partial(slotwise_info_nce, tau=self.tau), p, s, self.negatives_per_shard)
         return loss, {"info_nce": loss}

@@ -6,13 +6,12 @@ of a method says little unless it stands beside that of clustering the pixels by
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from benchmark.contracts import Probe
 from benchmark.registry import probes
-from benchmark.types import DatasetSpec, Float, Frozen, Int, Metric, ProbeResult
+from benchmark.types import DatasetSpec, Float, Frozen, Int, Key, Metric, ProbeResult
 from probes.segmentation import fg_ari
 
 
@@ -36,7 +35,7 @@ class ColourKMeans(Probe):
         channels = spec.frame_shape[-1]
         return f"its frames have {channels} channels, no colours" if channels % 3 else None
 
-    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: Key) -> ProbeResult:
         """Reads `test` only, and of it no slot; `key` is not used, as `seed` is fixed."""
         assert test.read is not None
         if test.labels.masks is None:

@@ -11,13 +11,12 @@ and the same rule for when to stop.
 from dataclasses import dataclass
 from typing import ClassVar
 
-import jax
 import numpy as np
 
 from benchmark.contracts import Probe
 from benchmark.errors import UserError
 from benchmark.registry import probes
-from benchmark.types import DatasetSpec, Frozen, Metric, ProbeResult
+from benchmark.types import DatasetSpec, Frozen, Key, Metric, ProbeResult
 from probes.blind_painters import blind_painters
 from probes.decoder_figures import figures
 from probes.decoding import Aligned, Decode, Rule, align, fit_decoder, score
@@ -61,7 +60,7 @@ class Decoder(Rule, Probe):
         h, w, _ = spec.frame_shape
         return self.max_steps * self.batch_size(spec) * h * w * spec.num_slots
 
-    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: Key) -> ProbeResult:
         """Labels are read for FG-ARI on test only. Everything is undefined where a split has no entry that counts.
 
         Raises DivergedError when the decoder's loss is not finite.

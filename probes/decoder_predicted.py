@@ -8,10 +8,8 @@ decoder that sees no encoded slot tells how much of an error of prediction is th
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import jax
-
 from benchmark.registry import probes
-from benchmark.types import Frozen, ProbeResult
+from benchmark.types import Frozen, Key, ProbeResult
 from probes.decoder import Decoder, undefined
 from probes.decoding import Aligned
 
@@ -32,7 +30,7 @@ class DecoderPredicted(Decoder):
         """The slots predicted one step before."""
         return {name: aligned for name, aligned in super().targets(frozen).items() if name != "s"}
 
-    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: Key) -> ProbeResult:
         """As `Decoder`'s."""
         if test.predicted is None:
             return undefined("p1")

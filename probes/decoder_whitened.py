@@ -10,11 +10,10 @@ shown as zeros.
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import jax
 import numpy as np
 
 from benchmark.registry import probes
-from benchmark.types import Float, Frozen, ProbeResult
+from benchmark.types import Float, Frozen, Key, ProbeResult
 from probes.decoder import Decoder
 
 FAINTEST = 1e-5
@@ -35,7 +34,7 @@ class DecoderWhitened(Decoder):
     reads_decoder: ClassVar[bool] = False
     horizon: ClassVar[int] = 0
 
-    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: Key) -> ProbeResult:
         """As `Decoder`'s; the maps are fitted on `train` alone."""
         if not train.valid.any():
             return super().__call__(train, val, test, key)

@@ -6,12 +6,11 @@ one another or vary along one direction only. These numbers show it, and a run t
 
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 
 from benchmark.contracts import Probe
 from benchmark.registry import probes
-from benchmark.types import Bool, Float, Frozen, Metric, ProbeResult
+from benchmark.types import Bool, Float, Frozen, Key, Metric, ProbeResult
 
 
 @probes.register("diagnostics")
@@ -32,7 +31,7 @@ class Diagnostics(Probe):
     rank: float = 1.05
     correlation: float = 0.99
 
-    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: Key) -> ProbeResult:
         """Reads `test` only; nothing is fitted and nothing is drawn."""
         slots = np.asarray(test.slots, np.float64)
         constant = constant_slots(slots[test.valid], self.constant)

@@ -17,13 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import jax
 import numpy as np
 
 from benchmark.contracts import Probe
 from benchmark.errors import UserError
 from benchmark.registry import probes
-from benchmark.types import Bool, DatasetSpec, Float, Frozen, Metric, ProbeResult
+from benchmark.types import Bool, DatasetSpec, Float, Frozen, Key, Metric, ProbeResult
 from probes.importance import compactness, importance, modularity, random_floor
 from probes.positions import one_frame
 from probes.regression import Fit, Frames, constant_columns, fit
@@ -66,7 +65,7 @@ class Linear(Regression):
     floor_draws: int = 100
     floor_seed: int = 0
 
-    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: Key) -> ProbeResult:
         """Raises ValueError for slots or coordinates that are not finite.
 
         Where a split has no entry that counts, every metric is undefined. `arrays`: `importance` and `importance_std`,

@@ -13,11 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import jax
 import numpy as np
 
 from benchmark.registry import probes
-from benchmark.types import Float, Frozen, Metric, ProbeResult
+from benchmark.types import Float, Frozen, Key, Metric, ProbeResult
 from probes.foreseen import context, foreseen, last_seen, predicted
 from probes.linear import Regression, mean_of_defined, side_by_side
 from probes.regression import Fit, Frames, fit
@@ -41,7 +40,7 @@ class LinearPredicted(Regression):
     horizon: ClassVar[int] = 5
     optional: ClassVar[bool] = True
 
-    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: Key) -> ProbeResult:
         """Raises ValueError for slots or coordinates that are not finite. Nothing is drawn."""
         splits, metrics, notes = {"train": train, "val": val, "test": test}, [], {}
         for ahead in range(1, self.horizon + 1):

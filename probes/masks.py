@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from math import isqrt
 
-import jax
 import numpy as np
 
 from benchmark.contracts import Probe
 from benchmark.registry import probes
-from benchmark.types import DatasetSpec, Frozen, Int, Metric, ProbeResult
+from benchmark.types import DatasetSpec, Frozen, Int, Key, Metric, ProbeResult
 from probes.segmentation import fg_ari, hard_segments, mean_best_overlap
 
 MEASURES = {"fg_ari": fg_ari, "mbo": mean_best_overlap}
@@ -26,7 +25,7 @@ class Masks(Probe):
     def supports(self, spec: DatasetSpec) -> str | None:
         return None if spec.has_masks else "it has no true masks"
 
-    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: Key) -> ProbeResult:
         """Reads `test` only; nothing is fitted and nothing is drawn."""
         segments, reason = _segments(test)
         if segments is None or test.labels.masks is None:

@@ -13,12 +13,11 @@ scenes whose true state another scene has too, as both predictions are right the
 from dataclasses import dataclass
 from typing import ClassVar
 
-import jax
 import numpy as np
 
 from benchmark.contracts import Probe
 from benchmark.registry import probes
-from benchmark.types import DatasetSpec, Float, Frozen, Int, Metric, ProbeResult
+from benchmark.types import DatasetSpec, Float, Frozen, Int, Key, Metric, ProbeResult
 
 STEPS = (1, 5, 10)
 
@@ -51,7 +50,7 @@ class Ranking(Probe):
             return f"its clips of {spec.clip_length} frames are too short to predict {self.horizon} steps"
         return None
 
-    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: jax.Array) -> ProbeResult:
+    def __call__(self, train: Frozen, val: Frozen, test: Frozen, key: Key) -> ProbeResult:
         """Reads `test` only; nothing is fitted and nothing is drawn."""
         now = test.slots.shape[1] - 1 - self.horizon
         metrics, notes = [Metric("embedding_variance", "s", _variance(test), higher_is_better=None)], {}

@@ -13,7 +13,7 @@ from test_slot_attention import apply, layer_norm, linear, mlp, randomised
 from benchmark.errors import UserError
 from benchmark.modules import cross_entropy
 from benchmark.modules.fused_cross_entropy import log_partitions
-from benchmark.modules.info_nce import info_nce, sharded, slotwise_info_nce
+from benchmark.modules.info_nce import in_shards, info_nce, slotwise_info_nce
 from benchmark.modules.set_encoder import SetEncoder
 from benchmark.modules.transition import LinearTransition
 from benchmark.registry import methods
@@ -143,7 +143,7 @@ def test_shards_see_no_candidates_but_their_own(name):
 
 def test_shards_that_do_not_divide_the_batch_are_named():
     with pytest.raises(UserError, match="negatives_per_shard=4 does not divide the batch of 6"):
-        sharded(jnp.zeros((6, 2)), 4)
+        in_shards(lambda p, s: (p * s).mean(), jnp.zeros((6, 1, 2)), jnp.zeros((6, 3, 2)), 4)
 
 
 def loss_of_slots(name, s, p):

@@ -1,5 +1,8 @@
 """InfoNCE between predicted and encoded states of videos (Eq. 2, Löwe et al. 2020)."""
 
+from collections.abc import Callable
+
+import jax
 import jax.numpy as jnp
 
 from benchmark.errors import UserError
@@ -20,15 +23,21 @@ def info_nce(z_p: Float[Array, "b u d"], z_s: Float[Array, "b t d"], tau: float)
     return cross_entropy(anchors / tau, positives, candidates)
 
 
-def sharded(z: Float[Array, "b *rest"], size: int | None) -> Float[Array, "shards size *rest"]:
-    """The batch in groups of `size` sequences that see no candidates but their own; None: one group.
+def in_shards(
+    loss: Callable[[Float[Array, "n u *rest"], Float[Array, "n t *rest"]], Float[Array, ""]],
+    p: Float[Array, "b u *rest"],
+    s: Float[Array, "b t *rest"],
+    size: int | None,
+) -> Float[Array, ""]:
+    """Mean of loss(p, s) over groups of `size` sequences, which see no candidates but their own; None: one group.
 
     Raises UserError when the batch does not divide.
     """
-    size = size or len(z)
-    if len(z) % size:
-        raise UserError(f"negatives_per_shard={size} does not divide the batch of {len(z)} sequences")
-    return z.reshape(-1, size, *z.shape[1:])
+    size = size or len(s)
+    if len(s) % size:
+        raise UserError(f"negatives_per_shard={size} does not divide the batch of {len(s)} sequences")
+    s, p = (z.reshape(-1, size, *z.shape[1:]) for z in (s, p))
+    return jax.vmap(loss)(p, s).mean()
 
 
 def slotwise_info_nce(p: Float[Array, "b u k d"], s: Float[Array, "b t k d"], tau: float) -> Float[Array, ""]:

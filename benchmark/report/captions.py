@@ -29,10 +29,13 @@ def caption(lead: str, scores: Scores, spread: bool = True) -> str:
 
     `spread` is False where no cell has a standard error over seeds.
     """
-    budgets = SUITES[scores.suite].budgets if scores.suite in SUITES else {}
-    means_nothing = scores.budget in budgets and not budgets[scores.budget].meaningful
-    warning = PLUMBING if means_nothing else ""
-    return " ".join(filter(None, (warning, lead, _seeds(scores.seeds, spread), _training(scores))))
+    return " ".join(filter(None, (warning(scores.budget), lead, _seeds(scores.seeds, spread), _training(scores))))
+
+
+def warning(budget: str) -> str:
+    """That the numbers of a budget mean nothing; "" where they do."""
+    budgets = (suite.budgets[budget] for suite in SUITES.values() if budget in suite.budgets)
+    return "" if all(found.meaningful for found in budgets) else PLUMBING
 
 
 def provenance(scores: Scores) -> str:

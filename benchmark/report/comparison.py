@@ -105,7 +105,7 @@ def beside_the_papers(table: Table) -> Table:
     """Papers' values, and the distance from them, stand in those columns alone in which a cell has one."""
     heads = []
     for i, column in enumerate(table.columns):
-        found = [row.cells[i] for row in table.rows] if column.paper else []
+        found = [row.cells[i] for row in table.rows]
         theirs, far = any(c.paper is not None for c in found), any(c.distance is not None for c in found)
         heads.append(replace(column, paper=theirs, distance=far))
     return replace(table, columns=tuple(heads))

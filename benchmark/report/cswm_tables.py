@@ -33,7 +33,7 @@ def ranking(scores: Scores) -> Table:
     measures = [
         share(
             metric,
-            Column(f"{title} {step} (%)", 1, paper=bool(paper)),
+            Column(f"{title} {step} (%)", 1),
             paper={method: row[f"{metric}_{step}"][0] for method, row in paper.items() if f"{metric}_{step}" in row},
             target=f"p{step}",
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from benchmark.report.captions import PLUMBING, caption, notes, provenance, training
+from benchmark.report.captions import notes, provenance, training, warning
 from benchmark.report.comparison import Measure, cells
 from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Row, Table
@@ -78,10 +78,9 @@ def _headline(sets: Sequence[Scores]) -> Table:
         for i, entrant in enumerate(entrants)
     )
     about = [ABOUT[scores.suite] for scores in sets]
-    warning = [PLUMBING] * caption("", everyone).startswith(PLUMBING)
     trained = "; ".join(f"{scores.suite} {training(scores)}" for scores in sets if training(scores))
-    steps = [f"Training: {trained}."] * bool(trained)
-    text = " ".join([*warning, LEAD, *about, SEEDS, f"Budget {everyone.budget}.", *steps])
+    steps = f"Training: {trained}." if trained else ""
+    text = " ".join(filter(None, (warning(everyone.budget), LEAD, *about, SEEDS, f"Budget {everyone.budget}.", steps)))
     heads = tuple(column for column, _ in columns)
     best = "the lowest MSE, else the highest" if any("MSE" in head.title for head in heads) else "the highest"
     below = notes(everyone, entrants, {head.full_title: found for head, found in columns}, best)

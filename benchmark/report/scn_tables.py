@@ -38,7 +38,7 @@ def structure(scores: Scores) -> Table:
     for name in ("modularity", "compactness"):
         over = scores.possible(f"{name}_floor")
         measures += [
-            Measure(name, Column(name, 3, paper=True), over, paper[name], like_the_paper=whole),
+            Measure(name, Column(name, 3), over, paper[name], like_the_paper=whole),
             Measure(f"{name}_std", Column(f"{name}, std.", 3), over),
             Measure(f"{name}_floor", Column(f"{name}, random", 3), over, compared=False),
         ]
@@ -59,7 +59,7 @@ def ablation(scores: Scores) -> Table | None:
     modular, compact = scores.possible("modularity_floor"), scores.possible("compactness_floor")
     columns = {"r2": ("R²", 2, scores.datasets), "modularity": ("", 4, modular), "compactness": ("", 4, compact)}
     measures = [
-        Measure(metric, Column(title or metric, decimals, True), over, paper[metric], like_the_paper=whole)
+        Measure(metric, Column(title or metric, decimals), over, paper[metric], like_the_paper=whole)
         for metric, (title, decimals, over) in columns.items()
     ]
     lead = (
@@ -115,7 +115,7 @@ def _by_dataset(
     name: str, metric: str, lead: str, scores: Scores, entrants: Sequence[Entrant], paper: Mapping[str, Published]
 ) -> Table:
     """A row a data set and one for their mean, whose paper's values are under ""; the best of a row is bold."""
-    columns = tuple(Column(e.title, 2, paper=bool(paper), method=e.method) for e in entrants)
+    columns = tuple(Column(e.title, 2, method=e.method) for e in entrants)
 
     def row(over: tuple[str, ...], theirs: Published) -> tuple[Cell, ...]:
         return cells(scores, entrants, Measure(metric, Column("", 2), over, theirs))

@@ -88,7 +88,7 @@ def _table_1(name: str, lead: str, scores: Scores, suffix: str) -> Table:
             measures.append(
                 Measure(
                     metric + suffix,
-                    Column(unit.format(label), decimals, paper=bool(theirs)),
+                    Column(unit.format(label), decimals),
                     (dataset,),
                     {method: mean for method, (mean, _) in theirs.items()},
                     target=target,

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.records import Record, write_atomically
-from benchmark.report.captions import PLUMBING, commit_of, listed
+from benchmark.report.captions import commit_of, listed, warning
 from benchmark.report.collapse import reason
 from benchmark.report.figures import arrays
 from benchmark.report.page.elements import Markup, element, join, script_data, verbatim
@@ -20,7 +20,6 @@ from benchmark.report.page.run_data import run_data
 from benchmark.report.page.table_view import Numbers, render
 from benchmark.report.scores import Context, Scores
 from benchmark.report.table import Table
-from benchmark.suites import SUITES
 
 HERE = Path(__file__).parent
 
@@ -127,9 +126,9 @@ def _section(title: str, *content: Markup, suite: str | None = None, budget: str
     """With a warning where the budget's numbers mean nothing; empty if nothing is in it."""
     if not content:
         return join()
-    nothing = any(budget in s.budgets and not s.budgets[budget].meaningful for s in SUITES.values() if budget)
-    warning = element("p", PLUMBING, class_="warning") if nothing else None
-    return element("section", element("h2", title), warning, *content, data_suite=suite, data_budget=budget)
+    told = warning(budget) if budget else ""
+    above = element("p", told, class_="warning") if told else None
+    return element("section", element("h2", title), above, *content, data_suite=suite, data_budget=budget)
 
 
 def _what_was_run(sets: Sequence[Scores]) -> Markup:
