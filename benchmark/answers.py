@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from math import isfinite
 from numbers import Real
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,9 @@ class Answer:
     def of(cls, probe: str, given: Any) -> Answer:
         """What the probe of that name gave.
 
-        Raises TypeError for what is no ProbeResult, for notes that JSON does not have and for arrays of objects,
-        ValueError for a value that is no finite number, for a metric given twice and for arrays beyond ARRAYS_LIMIT.
+        Raises TypeError for what is no ProbeResult, for notes that JSON does not have, for arrays of objects and for a
+        `higher_is_better` that is neither True, False nor None, ValueError for a value that is no finite number, for a
+        metric given twice and for arrays beyond ARRAYS_LIMIT.
         """
         if not isinstance(given, ProbeResult):
             raise TypeError(f"it gave a {type(given).__name__}, not a benchmark.types.ProbeResult")
@@ -59,4 +61,8 @@ def _row(probe: str, metric: Metric) -> dict[str, Any]:
         raise ValueError(f"it gave {metric.metric} of {metric.target} = {told(value)}; expected a number")
     if value is not None and not isfinite(value):
         raise ValueError(f"it gave {metric.metric} of {metric.target} = {value!r}; undefined must be None")
-    return {"probe": probe, **asdict(metric), "value": None if value is None else float(value)}
+    better = metric.higher_is_better
+    if not isinstance(better, (bool, np.bool_, NoneType)):
+        raise TypeError(f"it gave {metric.metric} with higher_is_better {better!r}; expected True, False or None")
+    row = {"probe": probe, **asdict(metric), "value": None if value is None else float(value)}
+    return row | {"higher_is_better": None if better is None else bool(better)}

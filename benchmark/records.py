@@ -66,6 +66,11 @@ class Record:
         return run_path(self.dataset, self.method, self.digest, self.seed)
 
     @property
+    def standing(self) -> list[dict[str, Any]]:
+        """Its metrics, without what a probe that has failed since had answered before, maybe with other settings."""
+        return [row for row in self.metrics if row.get("probe") not in self.notes.get("failed_probes", ())]
+
+    @property
     def arrays(self) -> Path:
         """Where the arrays for figures lie under the output folder, if its probes left any."""
         return self.path.with_suffix(".npz")
@@ -220,5 +225,5 @@ def tidy(records: Iterable[Record], settings: Callable[[Record], str]) -> Iterat
     for record in records:
         run = {key: getattr(record, key) for key in ("suite", "budget", "dataset", "method", "digest", "seed")}
         run |= {"settings": settings(record)}
-        for row in record.metrics:
+        for row in record.standing:
             yield run | row

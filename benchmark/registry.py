@@ -23,7 +23,7 @@ from typing import Any, Generic, TypeVar
 from benchmark.contracts import Dataset, Method, Probe
 from benchmark.errors import UserError, answering, unknown
 from benchmark.machine import ROOT
-from benchmark.records import digest
+from benchmark.records import as_read, digest
 
 T = TypeVar("T")
 
@@ -79,7 +79,8 @@ class Registry(Generic[T]):
             plugin = cls(**given)
         for field, value in configuration(plugin).items():
             try:
-                digest(value)
+                if digest(value) != digest(as_read(value)):  # a dict that has numbers for keys
+                    raise TypeError
             except (TypeError, ValueError):
                 told = f"{field} is {' '.join(repr(value).split())}, a {type(value).__name__}"
                 expected = "a field holds finite numbers of Python's, texts, booleans, None, or tuples of these"

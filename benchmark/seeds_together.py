@@ -68,12 +68,15 @@ class Siblings:
     ) -> None:
         """Train the present run and its siblings in one program, unless that was done or there are none.
 
-        Whatever goes wrong in it, such as too little memory, is noted, and they are to be trained one by one. Raises
-        LostError.
+        Those that have come further alone, to where the others could not go on, are left to do so alone. Whatever goes
+        wrong in it, such as too little memory, is noted, and they are to be trained one by one. Raises LostError.
         """
         if first.path in self._trained or not self._claimed or not steps:
             return
-        runs = [first, *(run for run, _ in self._claimed.values())]
+        everyone = [first, *(run for run, _ in self._claimed.values())]
+        runs = _level([run for run in everyone if run.path not in self._trained], checkpoints)
+        if len(runs) < 2:
+            return
         keys = [run_keys(run.seed) for run in runs]
         company: dict[str, Any] = {"seeds_together": [run.seed for run in runs]}
         fitted: Sequence[Fitted | None] = [None] * len(runs)
@@ -92,3 +95,11 @@ class Siblings:
     def trained(self, run: Run) -> tuple[Fitted | None, dict[str, Any]]:
         """What `train` made of a run, None where that failed, and what the record is to say of it."""
         return self._trained.pop(run.path, (None, {}))
+
+
+def _level(runs: Sequence[Run], checkpoints: Callable[[Run], Checkpoints]) -> Sequence[Run]:
+    """All, if there is a step from which all can go on; else those that are to begin."""
+    reached = {run.path: checkpoints(run).steps() for run in runs}
+    if set.intersection(*reached.values()):
+        return runs
+    return [run for run in runs if not reached[run.path]]

@@ -610,6 +610,10 @@ class Mean(Probe):
         rows = [Metric("mean", "all", float("nan") if self.fault == "nan" else value)]
         if self.fault == "vector":
             object.__setattr__(rows[0], "value", np.zeros(300))
+        if self.fault == "better":
+            object.__setattr__(rows[0], "higher_is_better", "lower")
+        if self.fault == "numpy":
+            object.__setattr__(rows[0], "higher_is_better", np.bool_(True))
         rows += rows if self.fault == "twice" else []
         if self.fault == "number":
             object.__setattr__(rows[0], "target", 0)
@@ -633,6 +637,8 @@ class Mean(Probe):
         ("nan", "it gave mean of all = nan; undefined must be None"),
         ("vector", "it gave mean of all = an array of shape (300,); expected a number"),
         ("twice", "it gave mean of all twice"),
+        ("better", "it gave mean with higher_is_better 'lower'; expected True, False or None"),
+        ("numpy", None),
         ("number", "it gave 'mean' of 0 on 'test'; expected texts"),
         ("arrays", "at most 4000000 are kept"),
         ("objects", "its probe.large is no array of numbers"),

@@ -10,7 +10,7 @@ import pytest
 from made import decoded, record, row
 from scipy.stats import kendalltau, spearmanr, ttest_rel
 
-from benchmark.records import Record
+from benchmark.records import Record, tidy
 from benchmark.report import latex, markdown
 from benchmark.report.agreement_tables import correlation
 from benchmark.report.comparison import Measure, by_method
@@ -258,6 +258,22 @@ def test_below_the_headline_stands_what_is_reached_without_a_model():
     assert not any(r.summary for r in games.rows) and "Last rows" not in " ".join(games.notes)
 
 
+def test_what_is_reached_without_a_model_is_of_one_setting_of_the_data_and_may_have_more_seeds_than_methods():
+    def on(colours: int, seed: int, mean_image: float, method: str = "setcon") -> Record:
+        fields = {"configuration": {"training": {}, "dataset": {"num_colours": colours}}, "digest": f"d{colours}"}
+        notes = {"decoder": {"mean_image_mse": mean_image, "previous_frame_mse": 0.07}}
+        rows = decoded(0.01, 0.02) if method == "setcon" else [row("decoder", "mse", "s", 0.03)]
+        return record("gridworld", method, seed, rows, notes=notes, **fields)
+
+    context = replace(CONTEXT, variant=lambda r: "colours" if r.digest == "d6" else "")
+    runs = [on(3, 0, 0.15), *(on(6, seed, 0.35) for seed in range(3)), *(on(3, s, 0.15, "scn") for s in range(3))]
+    (found,) = everything(runs, context)["headline-quick"]
+    assert cell(found, "mean frame", "MSE s (1e-2)").ours.mean == pytest.approx(15)
+    (alone,) = everything([run for run in runs if run.digest == "d3"], context)["headline-quick"]
+    before = cell(alone, "previous frame", "MSE p1 (1e-2)")
+    assert before.ours.n == 3 and alone.columns[1].num_seeds == 1 and not alone.remark(alone.columns[1], before)
+
+
 def test_a_column_of_the_headline_has_the_n_of_its_own_data_sets():
     balls = decoded(0.01, 0.02, 0.5, 0.4)
     records = [
@@ -366,6 +382,8 @@ def test_aggregates_are_over_complete_seeds_with_intervals_and_a_warning():
     told = "In round brackets: how many seeds have every data set."
     assert told not in found["aggregates"].notes
     assert told in tables(records[:-4])["aggregates"].notes  # without cswm's last seed
+    lone = tables(records[:-8])["aggregates"].notes  # cswm's first seed, which has no interval
+    assert "Fewer than 5 seeds" in lone[0] and lone[1].startswith("One seed has no interval")
 
 
 def test_the_method_that_is_ahead_in_the_mean_has_rank_1_and_wins_against_the_other_whose_chances_are_the_opposite():
@@ -614,6 +632,46 @@ def test_aggregates_are_of_the_data_sets_that_have_a_number_and_of_the_rows_own_
     assert [cell(table, method, "IQM of R²").ours.n for method in ("scn", "cswm")] == [3, 2]
     assert cell(found["improvement"], "scn", "over cswm").ours.n == 3
     assert cell(found["improvement"], "cswm", "over scn").ours.n == 2
+
+
+def test_a_probe_of_ones_own_with_a_metric_of_that_name_is_not_the_linear_one():
+    mine = [row("mlp", metric, "all", 0.99) for metric in ("r2", "r2_ridge", "compactness")]
+    mine.append(row("linear", "compactness_floor", "all", 0.002))
+    runs = [replace(run, metrics=[*mine, *run.metrics]) for run in (game("pong", "scn", 0, 0.3),)]
+    found = tables(runs)
+    assert cell(found["table3-r2"], "pong", "scn").ours.mean == 0.3
+    assert cell(found["cross-r2-ridge"], "pong", "scn").ours.mean == 0.3
+    assert cell(found["table1-structure"], "scn", "compactness").ours.mean == 0.3
+    only = tables([replace(runs[0], metrics=mine)])
+    assert "cross-r2-ridge" not in only and cell(only["table3-r2"], "pong", "scn").ours is None
+
+
+def test_a_game_on_which_a_metric_is_undefined_is_left_out_though_another_probe_failed_there():
+    fell = {"status": "failed", "reason": "probe mine: it raised", "notes": {"failed_probes": {"mine": "it raised"}}}
+    floors = [row("linear", "modularity_floor", "all", 0.002)]
+    runs = [game("pong", "scn", 0, 0.5), game("bowling", "scn", 0, None, **fell)]
+    runs = [replace(run, metrics=[*run.metrics, *(floors if run.dataset == "pong" else [])]) for run in runs]
+    undefined = [*runs[1].metrics, row("linear", "modularity_floor", "all", None)]
+    table = tables([runs[0], replace(runs[1], metrics=undefined)])["table1-structure"]
+    assert cell(table, "scn", "modularity").ours.mean == 0.5
+    assert cell(table, "scn", "modularity, random").ours.mean == 0.002
+
+
+def test_what_a_probe_answered_before_it_failed_is_in_no_table():
+    fell = {"status": "failed", "notes": {"failed_probes": {"linear": "it raised"}}}
+    runs = [game("pong", "scn", 0, 0.9, **fell), game("pong", "scn", 1, 0.5)]
+    table = tables(runs)["table3-r2"]
+    assert cell(table, "pong", "scn").ours == summarise([0.5])
+    assert [row["seed"] for row in tidy(runs, lambda run: "")] == [1] * 6
+
+
+def test_a_record_that_stands_in_two_rows_is_counted_once():
+    chosen = {"training": {"tuned": {"chosen": 1e-3}}}
+    runs = [game("pong", "scn", 0, 0.5), game("pong", "scn", 0, 0.6, digest="d1", **chosen)]
+    of_both = [game("boxing", "scn", 0, 0.5, status="failed"), game("boxing", "scn", 1, 0.5, **chosen)]
+    table = tables([*runs, *of_both])["table3-r2"]
+    assert [column.title for column in table.columns][1:4] == ["scn", "scn (tuned)", "cswm"]
+    assert any("Of 4 runs 1 failed" in note for note in table.notes)
 
 
 def test_a_probe_of_ones_own_is_averaged_over_the_data_sets_on_which_it_is_defined():

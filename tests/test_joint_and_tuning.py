@@ -159,7 +159,7 @@ def test_a_tuned_run_is_compared_with_a_tuned_run_and_named_in_the_tidy_table(tm
         made = replace(blank(run), status="ok", training=facts, metrics=[{**row, "value": value}])
         records.write(tmp_path / out, made)
     told = compare(tmp_path / "before", tmp_path / "after")
-    assert "| setcon (tuned) |  mse s | 0.1 | 0.1 |" in told
+    assert "| setcon (tuned) |  mse s | decoder | 0.1 | 0.1 |" in told
     assert "Only in A: synthetic, smoke, gridworld, setcon, seed 0." in told
     frame = records.frame(tmp_path / "before")
     assert dict(zip(frame["value"], frame["settings"], strict=True)) == {0.1: "tuned", 0.2: ""}

@@ -160,6 +160,12 @@ PROBE = CLASS.format(
             "mine.py: act is <built-in function len>, a builtin_function_or",
         ),
         (MINE.format(body="eps: float = float('nan')"), "mine.py: eps is nan, a float; a field holds finite numbers"),
+        (
+            MINE.format(
+                body="import dataclasses\n    w: dict = dataclasses.field(default_factory=lambda: {9: 1, 10: 2})"
+            ),
+            "mine.py: w is {9: 1, 10: 2}, a dict; a field holds finite numbers",
+        ),
     ],
 )
 def test_a_mistake_in_a_file_is_one_line_that_names_it(write, capsys, text, message):

@@ -104,6 +104,31 @@ def test_seeds_that_are_interrupted_together_go_on_together_or_alone(tmp_path, m
             np.testing.assert_allclose(record.curve, whole[seed].curve, rtol=1e-4)
 
 
+def test_a_seed_that_has_come_further_alone_goes_on_alone_and_the_others_are_trained_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    step, seen = training.Kernel._program, count()
+
+    def interrupted(self, *arguments):
+        if next(seen) == 2:
+            raise KeyboardInterrupt
+        return step(self, *arguments)
+
+    monkeypatch.setenv("SLOTBENCH_CACHE", str(tmp_path / "cache"))
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Kernel, "_program", interrupted)
+        assert main([*SMALL, "--methods", "scn", "--out", str(tmp_path)]) == 130
+    made, inner = [], training.Kernel._program
+
+    def counted(self, *arguments):
+        made.append(1)
+        return inner(self, *arguments)
+
+    monkeypatch.setattr(training.Kernel, "_program", counted)
+    found = command(tmp_path, "--seeds", "3", "--seeds-together", "3")
+    assert [found[seed].training.get("seeds_together") for seed in range(3)] == [None, [1, 2], [1, 2]]
+    assert len(made) == 3 + 1  # three steps of two seeds, and the last of the one that had done two
+
+
 def test_a_seed_whose_process_has_died_is_left_to_be_tried_alone(tmp_path, made_items):
     """Its claim is given back, not held in idleness: no death of the others counts against it."""
     _, second, third = made_items[:3]
@@ -154,7 +179,9 @@ def test_a_run_that_was_taken_over_is_no_reason_to_train_one_by_one(tmp_path):
     program = object.__new__(Program)
     program.initialise, program.kernel = lambda key: None, SimpleNamespace(fit_together=lost)
     with pytest.raises(LostError):
-        siblings.train(first, program, None, 1, lambda run: None, lambda step, loss: None, noted.append)
+        siblings.train(
+            first, program, None, 1, lambda run: Checkpoints(tmp_path), lambda step, loss: None, noted.append
+        )
     assert siblings.trained(first) == (None, {}) and len(noted) == 1
     assert not siblings.lost
     object.__setattr__(claim, "lost", True)

@@ -259,6 +259,8 @@ def test_what_was_measured_on_another_split_than_test_makes_no_table():
 def test_colours_are_ordered_by_their_number_and_that_of_slots():
     runs = [coloured(c, k, "setcon") for c, k in ((10, 4), (4, 5), (4, 4), (3, 4))]
     runs.append(coloured(4, 4, "slotwise", num_colours=4))
+    balls = {"training": {}, "dataset": {"num_objects": 3, "num_slots": 4}}
+    runs.append(record("bouncing_balls", "setcon", rows=decoded(0.1, 0.2), suite="colours", configuration=balls))
     found = tables(runs, "colours-quick")
     assert list(found) == ["figure6-mse-p", "figure6-mse-s"]
     titles = [c.title for c in found["figure6-mse-p"].columns]

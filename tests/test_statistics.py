@@ -40,6 +40,11 @@ def test_equal_values_have_standard_error_zero():
     assert astuple(summarise([0.1] * 7)) == (pytest.approx(0.1), pytest.approx(0, abs=1e-15), 7)
 
 
+@pytest.mark.parametrize("value", [0.1, 0.7, 901 / 992])
+def test_equal_values_are_in_no_distance_from_a_paper_counted_in_errors_of_rounding(value):
+    assert in_standard_errors(summarise([value] * 3), 0.5, None) is None
+
+
 def test_interval_of_three_is_4_303_standard_errors_wide():
     low, high = Summary(1.0, 0.5, 3).interval()
     assert (low, high) == (pytest.approx(1 - 4.30265 * 0.5, abs=1e-4), pytest.approx(1 + 4.30265 * 0.5, abs=1e-4))

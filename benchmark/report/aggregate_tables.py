@@ -100,13 +100,14 @@ BOOTSTRAP = "95 % of a bootstrap over seeds within each data set"
 
 def _notes(scores: Scores, known: Samples) -> tuple[str, ...]:
     """What to beware of."""
-    least = min(map(len, known.values()))
+    counts = {*map(len, known.values())}
     few = f"Fewer than {FEW_SEEDS} seeds: the bootstrap's intervals cover less than they say."
     without = [entrant.title for entrant in scores.entrants() if entrant not in known]
     missing = f"Dash: no seed of it has every data set ({', '.join(without)})." if without else ""
-    none = "One seed has no interval." if least == 1 else ""
-    part = "In round brackets: how many seeds have every data set." if least < len(scores.seeds) else ""
-    found = (few if 1 < least < FEW_SEEDS else "", none, part, missing, *footnotes(scores, scores.entrants()))
+    none = "One seed has no interval, nor has a rank or a chance in which it counts." if 1 in counts else ""
+    part = "In round brackets: how many seeds have every data set." if min(counts) < len(scores.seeds) else ""
+    beware = few if any(1 < count < FEW_SEEDS for count in counts) else ""
+    found = (beware, none, part, missing, *footnotes(scores, scores.entrants()))
     return tuple(filter(None, found))
 
 

@@ -99,13 +99,14 @@ def notes(
     if any(cell.distance is not None for cell in shown):
         alone = "" if any(cell.paper_se is not None for cell in shown) else ", here alone as the paper's is not known"
         signs.append(f"Diff.: here less the paper's, in units of the combined standard error{alone}.")
-    status = Counter(record.status for record in scores.runs.values())
+    runs = {record.path: record for record in scores.runs.values()}  # one that two rows share counts once
+    status = Counter(record.status for record in runs.values())
     missing = "Dash: not run, failed, undefined, or a mean that needs such a value."
     failed = status["failed"]
     if any(cell.covered for cell in shown):
         missing += " Beside it, how many of the data sets have a value."
-    missing += f" Of {len(scores.runs)} runs {failed} failed" if failed else ""
-    answered = any(record.status == "failed" and record.metrics for record in scores.runs.values())
+    missing += f" Of {len(runs)} runs {failed} failed" if failed else ""
+    answered = any(record.status == "failed" and record.standing for record in runs.values())
     missing += (", of which what other probes answered is shown." if answered else ".") if failed else ""
     return tuple(filter(None, (" ".join(signs), missing, *footnotes(scores, entrants))))
 
@@ -155,7 +156,7 @@ def _training(scores: Scores) -> str:
 
 def _answered(scores: Scores) -> list[Record]:
     """The runs that gave numbers."""
-    return [record for record in scores.runs.values() if record.status == "ok" or record.metrics]
+    return [record for record in scores.runs.values() if record.status == "ok" or record.standing]
 
 
 def _few(names: Sequence[str]) -> str:

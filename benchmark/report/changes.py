@@ -59,7 +59,7 @@ def changes(before: Sequence[Record], after: Sequence[Record], context: Context)
 
 def _directions(scores: Scores, entrant: Entrant) -> dict[What, bool]:
     """The metrics of a method, and whether more of each is better."""
-    rows = [row for (other, _, _), run in scores.runs.items() if other == entrant for row in run.metrics]
+    rows = [row for (other, _, _), run in scores.runs.items() if other == entrant for row in run.standing]
     tested = [row for row in rows if row["split"] == "test"]
     whole = {(row["probe"], row["metric"]) for row in tested if row["target"] == "all"}
     told = [row for row in tested if row["target"] == "all" or (row["probe"], row["metric"]) not in whole]
@@ -120,7 +120,7 @@ def _lost(before: Sequence[Record], after: Sequence[Record], context: Context) -
 
 
 def _asked(scores: Scores, entrant: Entrant, dataset: str, what: What) -> bool:
-    rows = (row for run in scores.of_seeds(entrant, dataset) for row in run.metrics)
+    rows = (row for run in scores.of_seeds(entrant, dataset) for row in run.standing)
     return any((row["metric"], row["target"], row["probe"]) == what for row in rows)
 
 

@@ -25,15 +25,15 @@ class Variant(NamedTuple):
 
 
 def variants(scores: Scores) -> dict[str, Variant]:
-    """The data sets whose records say how many colours and slots they have, in the order of these numbers.
+    """GridWorld's data sets, whose objects' colours may be counted by themselves, in the order of these numbers.
 
-    Where colours are not counted by themselves, each object has its own.
+    Where they are not, each object has its own.
     """
     found = {}
     for (_, dataset, _), record in scores.runs.items():
         fields = record.configuration.get("dataset", {})
         colours, slots = fields.get("num_colours") or fields.get("num_objects"), fields.get("num_slots")
-        if colours and slots:
+        if "num_colours" in fields and colours and slots:
             found[dataset] = Variant(colours, slots)
     return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
 

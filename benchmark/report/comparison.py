@@ -34,7 +34,7 @@ class Measure:
     compared: bool = True
     """False for a floor, of which none is the best."""
     target: str = "all"
-    probe: str = ""
+    probe: str = "linear"
     scale: float = 1.0
     best: Callable[..., Any] = max
     """`min` for an error."""

@@ -122,29 +122,29 @@ class Scores:
         return replace(self, runs={key: record for key, record in self.runs.items() if key[2] in kept})
 
     def value(
-        self, entrant: Entrant, dataset: str, seed: int, metric: str, target: str = "all", probe: str = ""
+        self, entrant: Entrant, dataset: str, seed: int, metric: str, target: str = "all", probe: str = "linear"
     ) -> float | None:
-        """A metric of a target by a probe ("": the first in the record that measures it), on test.
+        """A metric of a target by a probe, on test.
 
-        None where the run is missing, the probe has not answered (of a run that failed others may have) or the metric
-        is undefined.
+        None where the run is missing, the probe has not answered (of a run that failed others may have), has failed
+        since, or the metric is undefined.
         """
         return self._values.get((entrant, dataset, seed), {}).get((metric, target, probe))
 
     @cached_property
     def _values(self) -> dict[tuple[Entrant, str, int], dict[tuple[str, str, str], float | None]]:
-        """By run, the metrics on test by metric, target and probe, the last of which may be ""."""
+        """By run, the metrics on test by metric, target and probe."""
         return {key: _on_test(record) for key, record in self.runs.items()}
 
     def mean(
-        self, entrant: Entrant, datasets: Sequence[str], metric: str, target: str = "all", probe: str = ""
+        self, entrant: Entrant, datasets: Sequence[str], metric: str, target: str = "all", probe: str = "linear"
     ) -> Summary | None:
         """Over seeds, of each seed's mean over the data sets; a seed that lacks one of them does not count."""
         found = self.complete(entrant, datasets, metric, target, probe) if datasets else {}
         return summarise([fmean(values) for values in found.values()])
 
     def complete(
-        self, entrant: Entrant, datasets: Sequence[str], metric: str, target: str = "all", probe: str = ""
+        self, entrant: Entrant, datasets: Sequence[str], metric: str, target: str = "all", probe: str = "linear"
     ) -> dict[int, list[float]]:
         """The values on these data sets, of each seed that has all of them."""
         what = (metric, target, probe)
@@ -170,14 +170,15 @@ class Scores:
     def _paths(self) -> dict[tuple[Entrant, str, int], str]:
         return {key: record.path.as_posix() for key, record in self.runs.items()}
 
-    def possible(self, metric: str, target: str = "all", probe: str = "") -> tuple[str, ...]:
-        """The data sets but those whose finished runs all leave the metric undefined."""
-        finished = [
-            (dataset, self.value(entrant, dataset, seed, metric, target, probe))
-            for (entrant, dataset, seed), record in self.runs.items()
-            if record.status == "ok"
+    def possible(self, metric: str, target: str = "all", probe: str = "linear") -> tuple[str, ...]:
+        """The data sets but those on which all that have answered, or finished, leave the metric undefined."""
+        what = (metric, target, probe)
+        answered = [
+            (key[1], self._values[key].get(what))
+            for key, record in self.runs.items()
+            if record.status == "ok" or what in self._values[key]
         ]
-        undefined = {dataset for dataset, _ in finished} - {dataset for dataset, value in finished if value is not None}
+        undefined = {dataset for dataset, _ in answered} - {dataset for dataset, value in answered if value is not None}
         return tuple(dataset for dataset in self.datasets if dataset not in undefined)
 
 
@@ -227,6 +228,5 @@ def _training_of_all(records: Sequence[Record]) -> set[str]:
 
 
 def _on_test(record: Record) -> dict[tuple[str, str, str], float | None]:
-    rows = [row for row in record.metrics if row["split"] == "test"]
-    by_any = {(row["metric"], row["target"], ""): row["value"] for row in reversed(rows)}
-    return by_any | {(row["metric"], row["target"], row["probe"]): row["value"] for row in rows}
+    rows = [row for row in record.standing if row["split"] == "test"]
+    return {(row["metric"], row["target"], row["probe"]): row["value"] for row in rows}

@@ -116,8 +116,8 @@ def _with_undefined(table: Table, scores: Scores) -> Table:
 
 def _with_unfinished(table: Table, scores: Scores, probe: str = "decoder") -> Table:
     """Say how many of the decoders might have come further, if any."""
-    found = [record.notes.get(probe, {}).get("stopped") for record in scores.runs.values()]
-    reasons = [reason for reason in found if reason]
+    found = {record.path: record.notes.get(probe, {}).get("stopped") for record in scores.runs.values()}
+    reasons = [reason for reason in found.values() if reason]
     unfinished = reasons.count("max_steps")
     if not unfinished:
         return table

@@ -34,10 +34,15 @@ class Summary:
 
 
 def summarise(values: Sequence[float]) -> Summary | None:
-    """Mean, standard error (the standard deviation with n - 1, over the root of n) and n; None without a value."""
+    """Mean, standard error (the standard deviation with n - 1, over the root of n) and n; None without a value.
+
+    The error of equal values is 0, not what rounding leaves.
+    """
     n = len(values)
     if n == 0:
         return None
+    if n > 1 and min(values) == max(values):
+        return Summary(values[0], 0.0, n)
     mean = math.fsum(values) / n
     if n == 1:
         return Summary(mean, None, 1)

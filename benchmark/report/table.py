@@ -121,11 +121,14 @@ class Table:
     provenance: str = ""
 
     def remark(self, column: Column, cell: Cell) -> str:
-        """What a cell says of what it covers or else of its n (" (2 of 3)" seeds); "" where none is missing."""
+        """What a cell says of what it covers or else of its n (" (2 of 3)" seeds); "" where none is missing.
+
+        What needs no model may be of more seeds than any method's mean.
+        """
         seeds = column.num_seeds or self.num_seeds
         if cell.covered:
             return " ({} of {})".format(*cell.covered)
-        return f" ({cell.ours.n} of {seeds})" if cell.ours and cell.ours.n != seeds else ""
+        return f" ({cell.ours.n} of {seeds})" if cell.ours and cell.ours.n < seeds else ""
 
 
 def number(value: float | None, decimals: int) -> str:

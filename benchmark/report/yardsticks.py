@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from math import isclose
 
+from benchmark.records import digest
 from benchmark.report.captions import listed
 from benchmark.report.comparison import Measure, scaled
 from benchmark.report.scores import Entrant, Scores
@@ -45,23 +46,25 @@ def by_colour(scores: Scores) -> Summary | None:
 def painted(scores: Scores, name: str) -> Summary | None:
     """An error that the decoder's probe notes, of a painter that sees no slot."""
     (dataset,) = scores.datasets
-
-    def noted(entrant: Entrant, seed: int) -> float | None:
-        record = scores.runs.get((entrant, dataset, seed))
-        return record.notes.get("decoder", {}).get(name) if record else None
-
-    return _of_data(scores, noted)
+    return _of_data(scores, lambda e, seed: scores.runs[e, dataset, seed].notes.get("decoder", {}).get(name))
 
 
 def _of_data(scores: Scores, value: Callable[[Entrant, int], float | None]) -> Summary | None:
     """Times 100, what depends on the data and not on the method: the first run of a seed that has it stands for all.
 
-    Without a standard error where no seed changes it, by more than rounding.
+    Of the first entrant's settings of the data set, where others ran on it with others. Without a standard error where
+    no seed changes it, by more than rounding.
     """
-    by_seed = [[one for e in scores.entrants() if (one := value(e, seed)) is not None] for seed in scores.seeds]
-    firsts = [values[0] for values in by_seed if values]
-    found = summarise(firsts)
-    if found and isclose(min(firsts), max(firsts), rel_tol=1e-5):
+    (dataset,) = scores.datasets
+    known = [
+        (run.seed, digest(run.configuration.get("dataset")), one)
+        for entrant in scores.entrants()
+        for run in scores.of_seeds(entrant, dataset)
+        if (one := value(entrant, run.seed)) is not None
+    ]
+    firsts = {seed: one for seed, settings, one in reversed(known) if settings == known[0][1]}
+    found = summarise([firsts[seed] for seed in sorted(firsts)])
+    if found and isclose(min(firsts.values()), max(firsts.values()), rel_tol=1e-5):
         found = replace(found, se=None)
     return scaled(found, 100.0) if found else None
 
