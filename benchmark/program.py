@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import jax
@@ -12,8 +15,10 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from benchmark import checked
-from benchmark.contracts import Splits
-from benchmark.freeze import Encoder, Reader
+from benchmark.contracts import Dataset, Report, Splits
+from benchmark.devices import mesh
+from benchmark.errors import RAISED, DiskError
+from benchmark.freeze import Encoder, Reader, reader
 from benchmark.plan import Run
 from benchmark.training import Kernel, adam, initialiser
 from benchmark.types import Batch, Data, Key
@@ -37,6 +42,51 @@ class Program:
     encoder: Encoder
     batch_size: int
     window: int
+
+
+@dataclass
+class Bench:
+    """The frames of one data set and the program of one method, each made when the first run needs it.
+
+    `devices` are those among which each batch is shared.
+    """
+
+    dataset: tuple[str, Dataset]
+    cache: Path
+    note: Report
+    devices: int = 1
+    _loaded: Loaded | None = None
+    _failure: BaseException | None = None
+    _where: TracebackType | None = None
+    _program: tuple[str, Program] | None = None
+
+    @property
+    def loaded(self) -> Loaded:
+        """The data set. Raises, for each of its runs, what kept it from being loaded for the first."""
+        if self._loaded is None and self._failure is None:
+            self._load()
+        if self._loaded is None:
+            assert self._failure is not None
+            raise self._failure.with_traceback(self._where)  # which each raise would make longer
+        return self._loaded
+
+    def _load(self) -> None:
+        began, (_, dataset) = time.perf_counter(), self.dataset
+        try:
+            splits = on_device(checked.loaded(dataset, dataset.load(self.cache, self.note)))
+        except DiskError:
+            raise
+        except RAISED as error:
+            self._failure, self._where = error, error.__traceback__
+        else:
+            self._loaded = Loaded(splits, reader(splits.spec), time.perf_counter() - began)
+
+    def program(self, run: Run) -> Program:
+        """What the seeds of the run's method share."""
+        key = f"{run.method_name} {run.digest}"
+        if self._program is None or self._program[0] != key:
+            self._program = key, make_program(run, self.loaded.splits, mesh(self.devices))
+        return self._program[1]
 
 
 def run_keys(seed: int) -> Key:

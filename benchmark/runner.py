@@ -6,23 +6,19 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import jax
 from flax import nnx
 
-from benchmark import checked, parameters, plan, records, stopping
+from benchmark import parameters, plan, records, stopping
 from benchmark.asking import ask
 from benchmark.checkpoints import Checkpoints
 from benchmark.claims import Claim, Claims
 from benchmark.clock import Clock
-from benchmark.contracts import Dataset
-from benchmark.devices import mesh
 from benchmark.errors import RAISED, DiskError, LostError, written
-from benchmark.freeze import reader
 from benchmark.plan import Item, Run
-from benchmark.program import Loaded, Program, make_program, on_device, run_keys
+from benchmark.program import Bench, Loaded, Program, run_keys
 from benchmark.progress import Progress
 from benchmark.records import Record
 from benchmark.seeds_together import Siblings, alike
@@ -31,33 +27,6 @@ from benchmark.unfinished import blank, failed, given_up, standing_before, stand
 
 POLL = 1.0
 """Seconds between two looks at the runs of others."""
-
-
-@dataclass
-class Bench:
-    """The frames of one data set and the program of one method, each made when the first run needs it."""
-
-    runner: Runner
-    dataset: tuple[str, Dataset]
-    _loaded: Loaded | BaseException | None = None
-    _where: TracebackType | None = None
-    _program: tuple[str, Program] | None = None
-
-    def loaded(self, run: Run) -> Loaded:
-        """The run's data set. Raises, for each of its runs, what kept it from being loaded for the first."""
-        if self._loaded is None:
-            self._loaded = self.runner.load(run)
-            self._where = self._loaded.__traceback__ if isinstance(self._loaded, BaseException) else None
-        if isinstance(self._loaded, BaseException):
-            raise self._loaded.with_traceback(self._where)  # which each raise would make longer
-        return self._loaded
-
-    def program(self, run: Run) -> Program:
-        """What the seeds of the run's method share."""
-        loaded, key = self.loaded(run), f"{run.method_name} {run.digest}"
-        if self._program is None or self._program[0] != key:
-            self._program = key, make_program(run, loaded.splits, mesh(self.runner.devices))
-        return self._program[1]
 
 
 @dataclass
@@ -116,7 +85,7 @@ class Runner:
                 claim.release()
 
     def _take(self, run: Run) -> Claim | None:
-        return self.claims.take(run.path, Checkpoints(run.checkpoints(self.cache)).step())
+        return self.claims.take(run.path, self._checkpoints(run).step())
 
     def _settle(self, item: Item) -> Record | None:
         """The record of a run, carried out here if nobody has done it; None while another does."""
@@ -170,7 +139,7 @@ class Runner:
     def _carry_out(self, item: Item) -> Record:
         standing, bench = standing_before(item), self._bench_for(item.run)
         try:
-            for made in self._run(item, bench.loaded(item.run), bench.program(item.run)):
+            for made in self._run(item, bench.loaded, bench.program(item.run)):
                 records.encode(made)
                 standing = made
             return standing
@@ -184,7 +153,7 @@ class Runner:
         """The one in use while it serves, else a new one: the old one goes before other frames are loaded."""
         dataset = run.dataset_name, run.dataset
         if self._bench is None or self._bench.dataset != dataset:
-            self._bench = Bench(self, dataset)
+            self._bench = Bench(dataset, self.cache, self.progress.note, self.devices)
         return self._bench
 
     def _wait(self, items: Sequence[Item]) -> None:
@@ -201,17 +170,6 @@ class Runner:
             raise LostError
         self.progress.step(done, loss)
 
-    def load(self, run: Run) -> Loaded | BaseException:
-        """The run's data set, or why it cannot be had."""
-        began = time.perf_counter()
-        try:
-            splits = on_device(checked.loaded(run.dataset, run.dataset.load(self.cache, self.progress.note)))
-        except DiskError:
-            raise
-        except RAISED as error:
-            return error
-        return Loaded(splits, reader(splits.spec), time.perf_counter() - began)
-
     def _run(self, item: Item, loaded: Loaded, program: Program) -> Iterator[Record]:
         """The record of the training, as soon as that is done, then the whole one."""
         run, splits, clock = item.run, loaded.splits, Clock({"load": loaded.seconds})
@@ -220,15 +178,7 @@ class Runner:
         with clock.time("build"):
             model = program.initialise(init_key)
         if item.state == "reprobe":
-            assert item.record is not None
-            kept = run.kept_parameters(self.out, self.cache, item.record)
-            assert kept is not None
-            model = parameters.load(kept, model)
-            self._keep(run, kept)
-            record = replace(item.record, status="ok", reason=None, suite=run.suite, budget=run.budget)
-            answers_stay = set(record.probes) - set(item.probes_to_ask)
-            stays = set(record.timing) - {"total"} if answers_stay else {"compile", "train"}
-            clock.add({stage: seconds for stage, seconds in record.timing.items() if stage in stays})
+            model, record = self._trained_before(item, model, clock)
         else:
             model, record = self._train(run, model, loaded, program, train_key, clock)
         if item.state == "reprobe" or not standing_before(item).metrics:  # else old answers stand until there are new
@@ -242,6 +192,20 @@ class Runner:
         with clock.time("probe"):
             record = ask(item, record, (train, val, test), probe_key, self.out, self.progress.stage, self._confirm)
         yield replace(record, timing=clock.seconds | {"total": sum(clock.seconds.values())})
+
+    def _trained_before(self, item: Item, model: nnx.Module, clock: Clock) -> tuple[nnx.Module, Record]:
+        """The model with the parameters that were kept, and the record of its training, without its failures."""
+        run, record = item.run, item.record
+        assert record is not None
+        kept = run.kept_parameters(self.out, self.cache, record)
+        assert kept is not None
+        model = parameters.load(kept, model)
+        self._keep(run, kept)
+        answers_stay = set(record.probes) - set(item.probes_to_ask)
+        stays = set(record.timing) - {"total"} if answers_stay else {"compile", "train"}
+        clock.add({stage: seconds for stage, seconds in record.timing.items() if stage in stays})
+        known = replace(record, status="ok", reason=None, suite=run.suite, budget=run.budget)
+        return model, known
 
     def _train(
         self, run: Run, model: nnx.Module, loaded: Loaded, program: Program, key: Key, clock: Clock
@@ -325,7 +289,7 @@ class Runner:
             known = item.record.training if item.record else None
             trained = bool(record.curve) and record.training is not known
             if trained or "DivergedError" in (record.reason or ""):  # what else failed may go on where it was
-                Checkpoints(item.run.checkpoints(self.cache)).clear()
+                self._checkpoints(item.run).clear()
 
 
 def _damaged(path: Path) -> bool:
