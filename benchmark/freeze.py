@@ -13,7 +13,7 @@ from flax import nnx
 from benchmark import checked
 from benchmark.contracts import Method, Split
 from benchmark.machine import compile_, jit_once
-from benchmark.types import Array, Batch, Data, DatasetSpec, Decoded, Float, Frozen, Slots
+from benchmark.types import Array, Batch, Data, DatasetSpec, Decoded, Float, Frozen, Labels, Slots
 
 FRAMES_PER_CALL = 128
 
@@ -89,7 +89,7 @@ class Reader:
             clips = np.arange(start, start + self.clips_per_call)
             yield self._read[id(split)](split.data, np.where(clips < len(split.valid), clips, 0))
 
-    def labels(self, split: Split) -> Any:
+    def labels(self, split: Split) -> Labels:
         """The labels of all clips, as NumPy arrays [i t ...]."""
         if id(split) not in self._labels:
             read = jit_once(lambda data, clips: split.read(data, clips).labels)

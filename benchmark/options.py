@@ -13,7 +13,7 @@ from benchmark.loss_logs import LOGS
 from benchmark.machine import ROOT
 
 MOST = 10_000
-"""Of anything that is counted on the command line."""
+"""The largest number of anything that is counted on the command line."""
 ABOUT = "Evaluate methods on a suite and write comparison tables."
 
 

@@ -1,7 +1,8 @@
 """What travels between data sets, methods, probes and the engine.
 
-One letter a dimension: `b` batch, `t` time, `j` steps ahead, `k` slots, `d` slot size, `n` positions, `a` actions, `o`
-objects, `p` coordinates, `h w c` image, `i` clips of a split, `m` entries of a split that count.
+One letter a dimension: `b` batch, `t` time, `u` predicted frames, `j` steps ahead, `k` slots, `d` slot size, `n`
+positions, `f` features, `a` actions, `o` objects, `p` coordinates, `h w c` image, `y x` rows and columns of a map of
+features, `i` clips of a split, `m` entries of a split that count.
 """
 
 from __future__ import annotations
@@ -37,12 +38,15 @@ class Coordinate:
 class DatasetSpec:
     """What a method may know of a data set before it sees a frame; arrays of frames are float32 in `frame_range`.
 
-    `coordinates`, `coordinate_mean` and `coordinate_std` (statistics of the training frames, one number a
-    coordinate) are known only once the data are loaded; before that `coordinates` lists every candidate and the
-    statistics are empty. `num_actions` 0 means that nobody acts. `clip_length` is the length of the sequences that are
-    encoded and probed, `training_window` that of a training sample for methods that learn from as many frames as given.
-    `actions_per_object` above 0 means that action a does a % actions_per_object to object a // actions_per_object.
-    `slot_size` is that of the data set's own paper, for methods that are asked to take it.
+    `frame_shape` is (height, width, channels). `objects` are their names, in the order that labels number them;
+    `has_masks` tells whether labels say which of them is seen at each pixel. `backbone` names the convolutions that
+    suit the frames, a key of `benchmark.modules.backbones.BACKBONES`. `coordinates`, `coordinate_mean` and
+    `coordinate_std` (statistics of the training frames, one number a coordinate) are known only once the data are
+    loaded; before that `coordinates` lists every candidate and the statistics are empty. `num_actions` 0 means that
+    nobody acts. `clip_length` is the length of the sequences that are encoded and probed, `training_window` that of
+    a training sample for methods that learn from as many frames as given. `actions_per_object` above 0 means that
+    action a does a % actions_per_object to object a // actions_per_object. `slot_size` is that of the data set's
+    own paper, for methods that are asked to take it.
     """
 
     name: str
@@ -143,7 +147,10 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Metric:
-    """One number of one probe: `value` None means undefined, which is neither 0 nor left out in silence."""
+    """One number of one probe: `value` None means undefined, which is neither 0 nor left out in silence.
+
+    `higher_is_better` None: neither more nor less is better.
+    """
 
     metric: str
     target: str
@@ -154,7 +161,9 @@ class Metric:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe found: `metrics` for the tables, `arrays` (small) for figures, `notes` for the record's reader."""
+    """What a probe found: `metrics` for the tables, `arrays` for figures, of at most `benchmark.answers.ARRAYS_LIMIT`
+    bytes in all, `notes` for the record's reader.
+    """
 
     metrics: tuple[Metric, ...]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TextIO
@@ -116,7 +116,7 @@ def _items(options: argparse.Namespace, task: dict[str, Any], cache: Path, telle
     return items
 
 
-def _tasks() -> Any:
+def _tasks() -> Callable[[], dict[str, Any] | None]:
     """A function that waits for the next line of the input; it gives None where there will be none."""
     lines: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
     idle = threading.Event()

@@ -17,7 +17,7 @@ BLACK = np.full((1, 3), -1.0, np.float32)
 
 
 MOST_OBJECTS = 255
-"""That masks number in one byte, beside the background."""
+"""Most objects that masks of one byte can number; 0 is the background."""
 
 
 class Video(NamedTuple):

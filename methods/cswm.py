@@ -36,7 +36,7 @@ from benchmark.types import Array, Batch, DatasetSpec, Float, Int, Key, Slots
 
 
 class CSWMModel(nnx.Module):
-    """An encoder and a transition model; `transition(slots, actions)` is the predicted change of every slot."""
+    """An encoder and a transition model."""
 
     def __init__(self, spec: DatasetSpec, num_slots: int, slot_size: int, hidden: int, rngs: nnx.Rngs) -> None:
         # One hot vector of all actions is either cut into one part a slot, or copied to every slot.
@@ -47,6 +47,7 @@ class CSWMModel(nnx.Module):
         self.gnn = GNNTransition(slot_size, spec.num_actions // self.parts, hidden, rngs)
 
     def transition(self, slots: Float[Array, "b k d"], actions: Int[Array, " b"] | None) -> Float[Array, "b k d"]:
+        """The predicted change of every slot, T(z, a) in the paper; `actions` None: nobody acts."""
         shape = (*slots.shape[:-1], self.num_actions // self.parts)
         if actions is None:
             return self.gnn(slots, jnp.zeros(shape))

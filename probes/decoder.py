@@ -13,13 +13,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark.contracts import Probe
+from benchmark.contracts import Probe, check_positive
 from benchmark.errors import UserError
 from benchmark.registry import probes
 from benchmark.types import DatasetSpec, Frozen, Key, Metric, ProbeResult
-from probes.blind_painters import blind_painters
 from probes.decoder_figures import figures
 from probes.decoding import Aligned, Decode, Rule, align, fit_decoder, score
+from probes.pixel_baselines import pixel_baselines
 from probes.segmentation import fg_ari
 
 LARGEST = 64 * 64
@@ -44,9 +44,9 @@ class Decoder(Rule, Probe):
     def __post_init__(self) -> None:
         """Raises UserError for a value out of its range."""
         super().__post_init__()
-        if not (self.learning_rate > 0 and 0 <= self.tolerance < 1):
-            found = f"learning_rate={self.learning_rate}, tolerance={self.tolerance}"
-            raise UserError(f"a decoder probe's {found}; the first must be above 0, the second from 0 up to 1")
+        check_positive(self, "learning_rate")
+        if not 0 <= self.tolerance < 1:
+            raise UserError(f"a decoder probe's tolerance={self.tolerance}; it must be from 0 up to 1")
 
     def supports(self, spec: DatasetSpec) -> str | None:
         h, w, _ = spec.frame_shape
@@ -79,7 +79,7 @@ class Decoder(Rule, Probe):
         notes = {"steps": int(fitted.curve[-1][0]), "best_step": fitted.best_step, "stopped": fitted.stopped}
         notes |= {"curve": fitted.curve, "frames_per_step": fitted.frames_per_step, "frames": counts}
         arrays = figures(fitted.decode, test, entries, self.figure_masks, batch_size)
-        return ProbeResult(tuple(metrics), arrays, notes | blind_painters(train, test))
+        return ProbeResult(tuple(metrics), arrays, notes | pixel_baselines(train, test))
 
 
 def undefined(target: str) -> ProbeResult:

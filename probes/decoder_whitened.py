@@ -17,7 +17,7 @@ from benchmark.types import Float, Frozen, Key, ProbeResult
 from probes.decoder import Decoder
 
 FAINTEST = 1e-5
-"""Of a slot's largest variance: what has less is scaled as if it had as much."""
+"""As a share of a slot's largest variance: what has less is scaled as if it had as much."""
 
 
 @probes.register("decoder-whitened")

@@ -25,7 +25,7 @@ from benchmark.registry import probes
 from benchmark.types import Bool, DatasetSpec, Float, Frozen, Key, Metric, ProbeResult
 from probes.importance import compactness, importance, modularity, random_floor
 from probes.positions import one_frame
-from probes.regression import Fit, Frames, constant_columns, fit
+from probes.regression import Fit, Samples, constant_columns, fit
 
 STRUCTURE = tuple(f"{name}{form}" for form in ("", "_std", "_floor") for name in ("compactness", "modularity"))
 
@@ -90,7 +90,7 @@ class Linear(Regression):
 
 def side_by_side(
     name: str, split: Frozen, slots: Float[np.ndarray, "i t k d"], counts: Bool[np.ndarray, "i t"]
-) -> Frames:
+) -> Samples:
     """The frames of a split that count, with these slots of a frame side by side.
 
     Raises ValueError, with the split's name, for slots or coordinates among them that are not finite.
@@ -100,7 +100,7 @@ def side_by_side(
         if not np.isfinite(values).all():
             raise ValueError(f"the {what} of the {name} split hold NaN or infinity: they cannot be regressed")
     features = slots.reshape(len(slots), slots.shape[1] * slots.shape[2])
-    return Frames(features.astype(np.float64), coordinates.astype(np.float64))
+    return Samples(features.astype(np.float64), coordinates.astype(np.float64))
 
 
 def _importances(

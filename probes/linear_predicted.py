@@ -19,7 +19,7 @@ from benchmark.registry import probes
 from benchmark.types import Float, Frozen, Key, Metric, ProbeResult
 from probes.foreseen import context, foreseen, last_seen, predicted
 from probes.linear import Regression, mean_of_defined, side_by_side
-from probes.regression import Fit, Frames, fit
+from probes.regression import Fit, Samples, fit
 
 METRICS = {"r2": True, "r2_ridge": True, "r2_ridge_last": None, "r2_ridge_context": None}
 """What is measured, and whether higher is better."""
@@ -61,7 +61,7 @@ class LinearPredicted(Regression):
 
     def _fit(
         self, splits: dict[str, Frozen], ahead: int, slots: Callable[[Frozen, int], Float[np.ndarray, "i t k d"]]
-    ) -> tuple[Fit, Frames]:
+    ) -> tuple[Fit, Samples]:
         """Lines fitted to such slots, and the test frames to measure them on."""
         frames = {
             name: side_by_side(name, split, slots(split, ahead), foreseen(split, ahead))

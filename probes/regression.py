@@ -12,14 +12,14 @@ of its last place.
 """
 
 
-class Frames(NamedTuple):
+class Samples(NamedTuple):
     """The frames of a split that count: features of each and where its objects are."""
 
     features: Float[np.ndarray, "n f"]
     coordinates: Float[np.ndarray, "n p"]
 
 
-class Line(NamedTuple):
+class LinearModel(NamedTuple):
     """y = intercept + ((x - mean) scale) coefficients; with leading dimensions `*s`, several lines."""
 
     mean: Float[np.ndarray, " f"]
@@ -27,7 +27,7 @@ class Line(NamedTuple):
     intercept: Float[np.ndarray, " p"]
     coefficients: Float[np.ndarray, "*s f p"]
 
-    def squared_error(self, frames: Frames) -> Float[np.ndarray, "*s p"]:
+    def squared_error(self, frames: Samples) -> Float[np.ndarray, "*s p"]:
         """Summed over the frames."""
         return np.square(frames.coordinates - self.predict(frames.features)).sum(axis=-2)
 
@@ -35,7 +35,7 @@ class Line(NamedTuple):
         """The coordinates that the line gives for each row of features."""
         return self.intercept + ((features - self.mean) * self.scale) @ self.coefficients
 
-    def r2(self, frames: Frames) -> Float[np.ndarray, "*s p"]:
+    def r2(self, frames: Samples) -> Float[np.ndarray, "*s p"]:
         """1 - squared error / that of the frames' own mean; NaN for a coordinate that is constant in `frames`."""
         total = np.square(frames.coordinates - frames.coordinates.mean(axis=0)).sum(axis=0)
         total[np.ptp(frames.coordinates, axis=0) == 0] = np.nan
@@ -80,15 +80,15 @@ class Reduction:
 class Fit(NamedTuple):
     """Two lines through the same frames, and what there is to know of the first one's problem."""
 
-    ordinary: Line
-    ridge: Line
+    ordinary: LinearModel
+    ridge: LinearModel
     strengths: tuple[float, ...]
     """The ridge line's, one a coordinate."""
     constant: Bool[np.ndarray, " f"]
     singular: Float[np.ndarray, " r"]
 
 
-def fit(train: Frames, val: Frames, strengths: tuple[float, ...]) -> Fit:
+def fit(train: Samples, val: Samples, strengths: tuple[float, ...]) -> Fit:
     """Ordinary least squares on the features as they are, and ridge on them divided by their standard deviation.
 
     Both have an intercept. The ridge strength is the one of least squared error on `val`, for each coordinate.
@@ -105,10 +105,10 @@ def fit(train: Frames, val: Frames, strengths: tuple[float, ...]) -> Fit:
     ordinary, singular = problem.solve(as_is, (0.0,), ROUNDING * np.linalg.norm(train.features, axis=0) * as_is)
     standard = np.divide(1.0, train.features.std(axis=0), out=np.zeros_like(mean), where=~constant)
     candidates, _ = problem.solve(standard, strengths)
-    best = Line(mean, standard, intercept, candidates).squared_error(val).argmin(axis=0)
-    ridge = Line(mean, standard, intercept, np.take_along_axis(candidates, best[None, None], axis=0)[0])
+    best = LinearModel(mean, standard, intercept, candidates).squared_error(val).argmin(axis=0)
+    ridge = LinearModel(mean, standard, intercept, np.take_along_axis(candidates, best[None, None], axis=0)[0])
     chosen = tuple(strengths[index] for index in best)
-    return Fit(Line(mean, as_is, intercept, ordinary[0]), ridge, chosen, constant, singular)
+    return Fit(LinearModel(mean, as_is, intercept, ordinary[0]), ridge, chosen, constant, singular)
 
 
 def constant_columns(values: Float[np.ndarray, "n f"]) -> Bool[np.ndarray, " f"]:

@@ -13,7 +13,6 @@ from benchmark.configure import Configuration
 from benchmark.errors import UserError
 from benchmark.training import Kernel, adam
 from benchmark.types import Batch, DatasetSpec, Decoded, Frozen, Labels, ProbeResult
-from probes.blind_painters import blind_painters
 from probes.colour_kmeans import ColourKMeans, cluster
 from probes.decoder import Decoder
 from probes.decoder_figures import figure_frames
@@ -22,6 +21,7 @@ from probes.decoder_rollout import DecoderRollout
 from probes.decoder_whitened import DecoderWhitened, whitened, whitening
 from probes.decoding import Rule, Scored, align, fit_decoder, score
 from probes.masks import Masks
+from probes.pixel_baselines import pixel_baselines
 
 SIDE, PLACES, OBJECTS, SLOTS, TIME, CONTEXT = 6, 5, 2, 3, 4, 2
 COLOURS = np.array([[-1, -1, -1], [1, -1, -1], [-1, 1, 1]], np.float32)
@@ -112,7 +112,7 @@ def test_baselines_are_of_the_frames_that_count():
     train, test = SPLITS[0], SPLITS[2]
     learned, counted = train.valid.copy(), test.valid.copy()
     learned[::3], counted[:, 1] = False, False
-    found = blind_painters(replace(train, valid=learned), replace(test, valid=counted))
+    found = pixel_baselines(replace(train, valid=learned), replace(test, valid=counted))
     seen, shown = np.asarray(train.data, float), np.asarray(test.data, float)
     assert found["mean_image_mse"] == pytest.approx(np.square(shown[counted] - seen[learned].mean(0)).mean(), rel=1e-5)
     before = np.square(shown[:, 3] - shown[:, 2]).mean()  # of four frames the only two in a row that count
@@ -595,9 +595,9 @@ def test_the_decoder_has_the_papers_filters_on_a_grid():
 
 
 def test_baselines_are_the_same_however_many_clips_are_read_at_once(monkeypatch):
-    whole = blind_painters(SPLITS[0], SPLITS[2])
-    monkeypatch.setattr("probes.blind_painters.PIXELS_PER_CALL", 5 * TIME * SIDE * SIDE)  # 5 of 96 and of 16 clips
-    assert blind_painters(SPLITS[0], SPLITS[2]) == pytest.approx(whole, rel=1e-6)
+    whole = pixel_baselines(SPLITS[0], SPLITS[2])
+    monkeypatch.setattr("probes.pixel_baselines.PIXELS_PER_CALL", 5 * TIME * SIDE * SIDE)  # 5 of 96 and of 16 clips
+    assert pixel_baselines(SPLITS[0], SPLITS[2]) == pytest.approx(whole, rel=1e-6)
 
 
 def test_the_largest_frames_are_64_pixels_high_and_wide():

@@ -12,7 +12,7 @@ from benchmark.types import Coordinate, DatasetSpec, Frozen, Labels
 from probes.foreseen import context, foreseen
 from probes.linear import RIDGE
 from probes.linear_predicted import METRICS, LinearPredicted
-from probes.regression import Frames, fit
+from probes.regression import Samples, fit
 
 TIME, STEPS = 9, 5
 SPEC = DatasetSpec(
@@ -100,7 +100,7 @@ def test_ridge_has_the_strength_that_val_chooses(form, clips):
             wide[name] = np.concatenate([array + random.normal(size=array.shape), noise], axis=-1).astype(np.float32)
         splits.append(replace(split, **wide))
 
-    def frames(split: Frozen) -> Frames:
+    def frames(split: Frozen) -> Samples:
         features, targets = [], []
         for i, now in np.ndindex(len(split.slots), TIME - ahead):
             if now >= 1:  # two frames must have been seen
@@ -108,7 +108,7 @@ def test_ridge_has_the_strength_that_val_chooses(form, clips):
                 past["context"] = split.slots[i, now - 1 : now + 1]
                 features.append(past[form].ravel())
                 targets.append(split.labels.coordinates[i, now + ahead])
-        return Frames(np.array(features, float), np.array(targets, float))
+        return Samples(np.array(features, float), np.array(targets, float))
 
     train, val, test = map(frames, splits)
     expected = fit(train, val, RIDGE)

@@ -12,7 +12,7 @@ from benchmark.errors import UserError
 from benchmark.types import Batch, Coordinate, DatasetSpec, Frozen, Labels, ProbeResult
 from probes.importance import compactness, importance, modularity, random_floor
 from probes.linear import Linear
-from probes.regression import Frames, Line, Reduction, constant_columns, fit
+from probes.regression import LinearModel, Reduction, Samples, constant_columns, fit
 
 CLIP = 5
 
@@ -119,13 +119,13 @@ def test_random_weights_give_the_known_floor(num_slots, compact):
     assert 0.0013 < floor[1] < 0.0034
 
 
-def problem(n: int = 120, features: int = 7) -> tuple[Frames, Frames]:
+def problem(n: int = 120, features: int = 7) -> tuple[Samples, Samples]:
     random = np.random.default_rng(3)
     weights = random.normal(size=(features, 3))
     made = []
     for size in (n, n // 3):
         x = random.normal(size=(size, features)) * np.geomspace(0.01, 100, features) + 5
-        made.append(Frames(x, x @ weights + random.normal(size=(size, 3)) * 20 - 400))
+        made.append(Samples(x, x @ weights + random.normal(size=(size, 3)) * 20 - 400))
     return made[0], made[1]
 
 
@@ -159,7 +159,7 @@ def test_ridge_is_that_of_scikit_learn_on_standardised_features():
         np.testing.assert_allclose(found.ridge.coefficients[:, p], models[best].coef_[p], rtol=1e-8)
 
 
-def _errors(predict, frames: Frames):
+def _errors(predict, frames: Samples):
     return [(y - hat, y) for y, hat in zip(frames.coordinates.T, predict(frames.features).T, strict=True)]
 
 
@@ -175,17 +175,19 @@ def test_features_that_differ_by_rounding_only_count_as_one():
     """x and float32(x + 1) - 1 differ by 3e-8: a line through that difference would have weights of millions."""
     random = np.random.default_rng(0)
 
-    def frames(n: int) -> Frames:
+    def frames(n: int) -> Samples:
         x = random.normal(size=(n, 1)).astype(np.float32)
         features = np.concatenate([x, x + np.float32(1)], axis=1).astype(np.float64)
-        return Frames(features, 3 * x.astype(np.float64) + random.normal(size=(n, 1)))
+        return Samples(features, 3 * x.astype(np.float64) + random.normal(size=(n, 1)))
 
     train, val, test = frames(40), frames(20), frames(200)
     found = fit(train, val, (1e-3,))
     assert len(found.singular) == 1
     assert np.abs(found.ordinary.coefficients).max() < 3
-    alone = fit(Frames(train.features[:, :1], train.coordinates), Frames(val.features[:, :1], val.coordinates), (1e-3,))
-    expected = alone.ordinary.r2(Frames(test.features[:, :1], test.coordinates))
+    alone = fit(
+        Samples(train.features[:, :1], train.coordinates), Samples(val.features[:, :1], val.coordinates), (1e-3,)
+    )
+    expected = alone.ordinary.r2(Samples(test.features[:, :1], test.coordinates))
     assert found.ordinary.r2(test) == pytest.approx(expected, abs=1e-6)
 
 
@@ -193,10 +195,10 @@ def test_a_feature_that_hardly_varies_takes_nothing_from_ridge_on_the_others():
     """Divided by its deviation, its rounding is as large as the other features: it must not count as theirs."""
     random = np.random.default_rng(0)
 
-    def frames(n: int) -> Frames:
+    def frames(n: int) -> Samples:
         good, noise = random.normal(size=(n, 64)), random.normal(size=(n, 1))
         still = (1 + 1.5e-7 * noise).astype(np.float32).astype(np.float64)
-        return Frames(np.concatenate([good, still], axis=1), good @ np.ones((64, 1)))
+        return Samples(np.concatenate([good, still], axis=1), good @ np.ones((64, 1)))
 
     found = fit(frames(400), frames(100), (1e-6, 1e-3, 1.0))
     assert not found.constant.any()
@@ -379,8 +381,8 @@ def test_constant_means_constant_to_float32():
 
 
 def test_r2_of_the_mean_is_zero():
-    frames = Frames(np.zeros((4, 1)), np.array([[1.0], [2], [3], [6]]))
-    line = Line(np.zeros(1), np.ones(1), np.array([3.0]), np.zeros((1, 1)))
+    frames = Samples(np.zeros((4, 1)), np.array([[1.0], [2], [3], [6]]))
+    line = LinearModel(np.zeros(1), np.ones(1), np.array([3.0]), np.zeros((1, 1)))
     assert line.r2(frames) == pytest.approx(0)
 
 
@@ -413,7 +415,7 @@ def test_least_squares_reads_all_that_varies_above_the_rounding(offset):
     exact = np.concatenate([offset + rng.standard_normal((4_000, 1)), mixed], axis=1)
     targets = hidden / hidden.std(axis=0) + 0.1 * rng.standard_normal((4_000, 100))
     rounded = exact.astype(np.float32).astype(np.float64)
-    train, test = (Frames(*parts) for parts in zip(np.split(rounded, 2), np.split(targets, 2), strict=True))
+    train, test = (Samples(*parts) for parts in zip(np.split(rounded, 2), np.split(targets, 2), strict=True))
     with_ones = np.column_stack([exact, np.ones(len(exact))])
     plain = with_ones[2_000:] @ np.linalg.lstsq(with_ones[:2_000], train.coordinates, rcond=None)[0]
     expected = r2_score(test.coordinates, plain, multioutput="raw_values")
@@ -424,9 +426,9 @@ def test_least_squares_reads_all_that_varies_above_the_rounding(offset):
 def test_a_large_constant_feature_hides_no_faint_one():
     random = np.random.default_rng(0)
 
-    def frames(n: int) -> Frames:
+    def frames(n: int) -> Samples:
         x = random.normal(size=(n, 2)) * [1, 1e-3]
-        return Frames(np.concatenate([x, np.full((n, 1), 1e6)], axis=1), x @ [[1.0], [1e3]])
+        return Samples(np.concatenate([x, np.full((n, 1), 1e6)], axis=1), x @ [[1.0], [1e3]])
 
     found = fit(frames(200), frames(50), (1e-6,))
     assert len(found.singular) == 2
@@ -497,6 +499,6 @@ def test_a_constant_feature_has_no_weight_at_all():
     random = np.random.default_rng(0)
     features = random.normal(size=(14, 15)) * np.geomspace(1e-3, 1e3, 15) + 5
     features[:, ::3] = 1
-    train = Frames(features, random.normal(size=(14, 2)))
+    train = Samples(features, random.normal(size=(14, 2)))
     found = fit(train, train, (1e-3,))
     assert not found.ordinary.coefficients[::3].any() and not found.ridge.coefficients[::3].any()

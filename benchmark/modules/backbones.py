@@ -26,7 +26,7 @@ class NatureCNN(nnx.Module):
         self.conv2 = _conv(32, 64, 4, 2, rngs)
         self.conv3 = _conv(64, self.num_features, 4, 2, rngs)
 
-    def __call__(self, frames: Float[Array, "b h w c"]) -> Float[Array, "b i j f"]:
+    def __call__(self, frames: Float[Array, "b h w c"]) -> Float[Array, "b y x f"]:
         # Frames need no gradient: on a CPU their layer is quicker as it is, on a GPU it is not.
         first = self.conv1(frames) if jax.default_backend() == "cpu" else convolve_in_cells(self.conv1, frames)
         return convolve_in_cells(self.conv3, jax.nn.relu(convolve_in_cells(self.conv2, jax.nn.relu(first))))

@@ -19,7 +19,7 @@ class CSWMSmall(nnx.Module):
         self.conv1 = nnx.Conv(spec.frame_shape[-1], self.num_features, (10, 10), 10, padding="VALID", rngs=rngs)
         self.norm1 = _norm(rngs)
 
-    def __call__(self, frames: Float[Array, "b h w c"]) -> Float[Array, "b i j f"]:
+    def __call__(self, frames: Float[Array, "b h w c"]) -> Float[Array, "b y x f"]:
         return jax.nn.relu(self.norm1(self.conv1(frames)))
 
 

@@ -84,7 +84,7 @@ def frames_decoded(decoder: SpatialBroadcastDecoder, num_slots: int, frames: int
     return max(1, min(frames, pixels // each) // 2)
 
 
-def reduced(frames: Float[Array, "b h w c"], factor: int) -> Float[Array, "b i j c"]:
+def reduced(frames: Float[Array, "b h w c"], factor: int) -> Float[Array, "b y x c"]:
     """Frames `factor` times smaller each way: the mean of every square of pixels, or of what of it is in the frame."""
     b, height, width, c = frames.shape
     beyond = (0, 0), (0, -height % factor), (0, -width % factor), (0, 0)

@@ -32,7 +32,7 @@ class ObjectMapEncoder(nnx.Module):
         self.norm = nnx.LayerNorm(HIDDEN, rngs=rngs)
         self.linear3 = nnx.Linear(HIDDEN, slot_size, rngs=rngs)
 
-    def maps(self, frames: Float[Array, "b h w c"]) -> Float[Array, "b i j k"]:
+    def maps(self, frames: Float[Array, "b h w c"]) -> Float[Array, "b y x k"]:
         """Where each slot finds its object, from 0 to 1."""
         return jax.nn.sigmoid(self.to_maps(self.backbone(frames)))
 

@@ -18,7 +18,7 @@ Pairs = tuple[tuple[float, float], ...]
 """Ours and the paper's."""
 
 FEWEST = 3
-"""Of fewer pairs no order is told."""
+"""Fewest pairs for a rank correlation."""
 
 
 class Line(NamedTuple):
@@ -104,6 +104,8 @@ def _ours(scores: Scores, method: str, over: tuple[str, ...], *what: str) -> flo
 def _table(name: str, lead: str, scores: Scores, lines: Sequence[Line]) -> Table | None:
     """A row a line, in the column of its measure; no table where no line has enough pairs."""
     found = {line: correlation(line.measure, line.pairs) for line in lines}
+    if all(value is None for value in found.values()):
+        return None
     heads = [measure for measure in MEASURES if any(line.measure == measure for line in lines)]
     rows = []
     for line, value in found.items():
@@ -118,14 +120,13 @@ def _table(name: str, lead: str, scores: Scores, lines: Sequence[Line]) -> Table
     )
     meaning = "Correlation of the ranks of our means over seeds and of the paper's values; 1 is the same order."
     columns = tuple(Column(head, 2) for head in heads)
-    table = Table(
+    return Table(
         name,
         caption(f"{lead} {meaning}", scores, spread=False),
         "of",
         columns,
         tuple(rows),
         len(scores.seeds),
-        notes if any(None is cell.mean for row in rows for cell in row.cells) else notes[:1],
+        notes if any(cell.mean is None for row in rows for cell in row.cells) else notes[:1],
         provenance(scores),
     )
-    return table if any(value is not None for value in found.values()) else None

@@ -15,7 +15,7 @@ STEPS = (1, 5, 10)
 METRICS = {"hits_at_1": "H@1", "mrr": "MRR"}
 
 SCENES = {"shapes": "10,000", "cubes": "10,000", "three_body": "1,000"}
-"""Among how many the paper ranks: the more there are, the fewer predictions hit."""
+"""Scenes among which the paper ranks: the more there are, the fewer predictions hit."""
 
 
 def tables(scores: Scores) -> list[Table]:

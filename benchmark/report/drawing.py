@@ -59,7 +59,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", BLA
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":")
 LETTERS = 16
-"""Of a title have room in an inch."""
+"""Of a panel's title, how many fit into an inch."""
 LINE = 0.13
 """The height in inches of one more line of a title."""
 HATCHES = ("", "//////", "......", "xxxxxx")

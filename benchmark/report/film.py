@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.report.setcon_tables import HORIZON
 from benchmark.types import Float
+
+DECODED = ("s", "p1", "p2", "p3", "p4", "p5")
+"""What frames are decoded from: slots of the frame itself, and predicted 1 to 5 steps ahead."""
 
 
 @dataclass(frozen=True)
 class Film:
     """One clip of a run, as a decoder's probe left it: values from 0 to 1, at the `times` of the clip.
 
-    `decoded` are the frames by what slots they were decoded from, "s" or "p1" to "p5"; `masks` are the decoder's for
-    "s".
+    `decoded` are the frames by what they were decoded from, of DECODED; `masks` are the decoder's for "s".
     """
 
     times: list[int]
@@ -34,7 +35,7 @@ class Film:
         clip = {name: array[0] / np.float64(255) for name, array in own.items() if array.dtype == np.uint8}
         grey = {name: a for name, a in clip.items() if name.endswith("frames") and a.shape[-1] != 3}
         clip |= {name: array[..., -1:].repeat(3, -1) for name, array in grey.items()}
-        decoded = {target: clip[f"{target}.frames"] for target in HORIZON if f"{target}.frames" in clip}
+        decoded = {target: clip[f"{target}.frames"] for target in DECODED if f"{target}.frames" in clip}
         attention = _as_frames(clip["attention"], clip["frames"]) if "attention" in clip else None
         return cls([int(time) for time in own["times"]], clip["frames"], decoded, clip.get("s.masks"), attention)
 

@@ -11,9 +11,8 @@ import numpy as np
 
 from benchmark.records import Record
 from benchmark.report.drawing import PAGE, Figure, Read
-from benchmark.report.film import Film
+from benchmark.report.film import DECODED, Film
 from benchmark.report.scores import Entrant, Scores
-from benchmark.report.setcon_tables import HORIZON
 from benchmark.types import Float
 
 Image = Float[np.ndarray, "h w 3"]
@@ -38,12 +37,12 @@ MISSING = {"ok": "no frames kept", "failed": "failed"}
 
 def one_frame(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     """For each data set and seed one frame as every method sees it, decoded and in the masks of each slot."""
-    return _by_seed("frames", scores, read, "decoder", HORIZON[:2])
+    return _by_seed("frames", scores, read, "decoder", DECODED[:2])
 
 
 def frames_ahead(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     """For each data set and seed one frame, decoded from slots predicted up to five steps before."""
-    return _by_seed("frames-ahead", scores, read, "decoder-rollout", HORIZON)
+    return _by_seed("frames-ahead", scores, read, "decoder-rollout", DECODED)
 
 
 def _by_seed(name: str, scores: Scores, read: Read, probe: str, targets: Sequence[str]) -> Iterator[tuple[str, Figure]]:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from benchmark.report.colour_tables import Variant, variants
 from benchmark.report.drawing import COLUMN, PAGE, Axes, Figure, Read, legend, logarithmic, looks, panels, say_troubles
+from benchmark.report.film import DECODED
 from benchmark.report.scores import Entrant, Scores
-from benchmark.report.setcon_tables import HORIZON
 from benchmark.report.statistics import summarise
 
 LABELS = {"mse": "MSE (1e-2)", "fg_ari": "ARI (%)"}
@@ -63,7 +63,7 @@ def steps_ahead(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     """Figures 2b and 5: the error of the decoder, and the ARI of its masks, against the steps that were predicted."""
     for metric, label in LABELS.items():
         places = {
-            dataset: {steps: Place(dataset, metric, target, "decoder-rollout") for steps, target in enumerate(HORIZON)}
+            dataset: {steps: Place(dataset, metric, target, "decoder-rollout") for steps, target in enumerate(DECODED)}
             for dataset in scores.datasets
         }
         shown = [dataset for dataset in places if _any(scores, places[dataset])]

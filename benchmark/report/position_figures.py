@@ -12,7 +12,7 @@ from benchmark.report.scores import Scores
 
 COLUMNS = 4
 ROOM = 0.06
-"""Of the frame's side is shown beyond it, so that what is predicted outside is seen to be."""
+"""Margin shown around the frame, as a share of its side, so that what is predicted outside is seen to be."""
 
 
 def positions(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:

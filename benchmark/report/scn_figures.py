@@ -15,7 +15,7 @@ Blocks = dict[Entrant, tuple[list[str], Float[np.ndarray, "o k"]]]
 """Objects and their shares in each slot."""
 
 WIDTH = 0.9
-"""Of a method's matrix, where 1 is the distance to the next."""
+"""Width of a method's matrix, where 1 is the distance to the next."""
 
 LOWEST = -0.25
 """R2 has no lower end; bars that reach below this are cut off there and say their value."""

@@ -15,6 +15,7 @@ from benchmark.report import slot_tables
 from benchmark.report.agreement_tables import setcon as agreement
 from benchmark.report.captions import listed
 from benchmark.report.comparison import Measure, by_method
+from benchmark.report.film import DECODED
 from benchmark.report.published import published
 from benchmark.report.scores import Scores
 from benchmark.report.table import Column, Table
@@ -22,9 +23,6 @@ from benchmark.report.yardsticks import with_yardsticks
 
 DATASETS = ("gridworld", "bouncing_balls")
 """How the names of the paper's data sets begin."""
-
-HORIZON = ("s", "p1", "p2", "p3", "p4", "p5")
-"""Slots of the frame itself and predicted 1 to 5 steps ahead, the targets of the decoder's probes."""
 
 SIZE = 64
 """Pixels a side of the paper's Bouncing Balls."""
@@ -166,12 +164,12 @@ STEPS: dict[str, tuple[Callable[[str], str], int, dict[str, Any], str]] = {
 def steps_ahead(scores: Scores, metric: str) -> Table | None:
     """Figures 2b and 5: how fast predictions lose the frame."""
     (dataset,) = scores.datasets
-    if not scores.measured(metric, HORIZON, "decoder-rollout"):
+    if not scores.measured(metric, DECODED, "decoder-rollout"):
         return None
     unit, decimals, how, bold = STEPS[metric]
     measures = [
         Measure(metric, Column(target, decimals), (dataset,), target=target, probe="decoder-rollout", **how)
-        for target in HORIZON
+        for target in DECODED
     ]
     lead = (
         f"{unit(dataset)} on {dataset}, from the slots of a frame (s) and from those predicted some steps ahead (p1: "

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 LEVEL = 0.05
-"""Of significance."""
+"""The level of significance."""
 
 FEWEST_PAIRS = 3
-"""Of fewer, and of fewer seeds where a paper's value stands beside their mean, nothing is told."""
+"""Fewest pairs for a test, and fewest seeds for a distance from a paper's value."""
 
 
 @dataclass(frozen=True)

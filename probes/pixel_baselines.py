@@ -1,4 +1,4 @@
-"""Painters that see no slot: what the error of a decoder is to be judged by."""
+"""Errors of the mean frame and of the frame before, which need no slot: what that of a decoder is to be judged by."""
 
 from collections.abc import Iterator
 from math import prod
@@ -12,8 +12,8 @@ PIXELS_PER_CALL = 2**20
 """Pixels of the videos that are read at once for the baselines."""
 
 
-def blind_painters(train: Frozen, test: Frozen) -> dict[str, float | None]:
-    """Test MSE of two painters that see no slot: the mean of the training frames, and the frame before."""
+def pixel_baselines(train: Frozen, test: Frozen) -> dict[str, float | None]:
+    """MSE on test of the mean of the training frames and of the frame before; None where no frame counts."""
     total = sum(frames[valid].sum(0, dtype=np.float64) for frames, valid in _videos(train))
     mean = total / train.valid.sum()
     from_mean, from_previous = [], []
