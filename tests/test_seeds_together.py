@@ -1,6 +1,7 @@
 """Seeds that are trained in one program: what is recorded is what each would have had alone."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
@@ -39,6 +40,20 @@ def values(record: Record) -> list[float]:
 
 def left(out: Path) -> list[Path]:
     return [path for path in out.rglob("*") if "claim" in path.name]
+
+
+def interrupted(patch: pytest.MonkeyPatch) -> Callable[..., object]:
+    """Ctrl-C comes in the third step of training, each of which is a checkpoint's; returns the step without it."""
+    step, seen = training.Kernel._program, count()
+
+    def program(self, *arguments):
+        if next(seen) == 2:
+            raise KeyboardInterrupt
+        return step(self, *arguments)
+
+    patch.setattr(checkpoints, "EVERY", 0.0)
+    patch.setattr(training.Kernel, "_program", program)
+    return step
 
 
 def test_seeds_trained_together_give_what_each_gives_alone_to_rounding(tmp_path):
@@ -81,18 +96,9 @@ def test_seeds_that_do_not_fit_the_memory_together_are_trained_one_by_one(tmp_pa
 
 def test_seeds_that_are_interrupted_together_go_on_together_or_alone(tmp_path, monkeypatch):
     whole = command(tmp_path / "whole", "--seeds", "2", "--seeds-together", "2")
-    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
-    step, seen = training.Kernel._program, count()
-
-    def interrupted(self, *arguments):
-        if next(seen) == 2:
-            raise KeyboardInterrupt
-        return step(self, *arguments)
-
     for out, how in ((tmp_path / "together", ["--seeds-together", "2"]), (tmp_path / "alone", [])):
-        seen = count()
         with monkeypatch.context() as patch:
-            patch.setattr(training.Kernel, "_program", interrupted)
+            step = interrupted(patch)
             patch.setenv("SLOTBENCH_CACHE", str(out / "cache"))
             assert main([*SMALL, *TOGETHER, "--out", str(out)]) == 130
             assert not left(out) and not records.read_all(out)[0]
@@ -105,17 +111,9 @@ def test_seeds_that_are_interrupted_together_go_on_together_or_alone(tmp_path, m
 
 
 def test_a_seed_that_has_come_further_alone_goes_on_alone_and_the_others_are_trained_together(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
-    step, seen = training.Kernel._program, count()
-
-    def interrupted(self, *arguments):
-        if next(seen) == 2:
-            raise KeyboardInterrupt
-        return step(self, *arguments)
-
     monkeypatch.setenv("SLOTBENCH_CACHE", str(tmp_path / "cache"))
     with monkeypatch.context() as patch:
-        patch.setattr(training.Kernel, "_program", interrupted)
+        interrupted(patch)
         assert main([*SMALL, "--methods", "scn", "--out", str(tmp_path)]) == 130
     made, inner = [], training.Kernel._program
 
