@@ -9,9 +9,7 @@ from benchmark.report import tables
 from benchmark.report.tidy import DIRECTIONS, METRICS
 from benchmark.report.writing import report_context
 
-PUBLISHED = ROOT / "results" / "published"
-
-VARIATIONS = ROOT / "results" / "variations"
+PUBLISHED, LONGER, VARIATIONS = (ROOT / "results" / name for name in ("published", "longer", "variations"))
 
 
 def rows(markdown: str) -> list[list[str]]:
@@ -20,35 +18,34 @@ def rows(markdown: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-@pytest.mark.parametrize("folder", [PUBLISHED, VARIATIONS], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [PUBLISHED, LONGER, VARIATIONS], ids=lambda folder: folder.name)
 def test_published_records_are_whole_and_none_is_of_the_smoke_budget(folder):
     found, damaged = records.read_all(folder)
     assert found and not damaged
     assert all(record.status == "ok" and record.budget != "smoke" for record in found)
 
 
-@pytest.mark.parametrize("folder", [PUBLISHED, VARIATIONS], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [PUBLISHED, LONGER, VARIATIONS], ids=lambda folder: folder.name)
 def test_every_metric_that_was_measured_has_a_meaning(folder):
     measured = {row["metric"] for record in records.read_all(folder)[0] for row in record.metrics}
     assert measured and measured <= set(METRICS)
 
 
-@pytest.mark.parametrize("folder", [PUBLISHED, VARIATIONS], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [PUBLISHED, LONGER, VARIATIONS], ids=lambda folder: folder.name)
 def test_what_the_dictionary_calls_better_is_what_the_probes_say(folder):
     measured = [row for record in records.read_all(folder)[0] for row in record.metrics]
     told = {(row["metric"], DIRECTIONS[row["higher_is_better"]]) for row in measured}
     assert told and told <= {(name, meaning.better) for name, meaning in METRICS.items()}
 
 
-def test_the_published_tables_are_those_of_the_records():
+@pytest.mark.parametrize("folder", [PUBLISHED, LONGER], ids=lambda folder: folder.name)
+def test_the_published_tables_are_those_of_the_records(folder):
     load_plugins()
-    made = tables.everything(records.read_all(PUBLISHED)[0], report_context())
-    for folder, found in made.items():
+    made = tables.everything(records.read_all(folder)[0], report_context())
+    for name, found in made.items():
         for table in found:
-            text = (PUBLISHED / "tables" / folder / f"{table.name}.md").read_text()
-            assert rows(tables.markdown.render(table)) == rows(text), (
-                f"{folder}/{table.name}: rebuild with --report-only"
-            )
+            text = (folder / "tables" / name / f"{table.name}.md").read_text()
+            assert rows(tables.markdown.render(table)) == rows(text), f"{name}/{table.name}: rebuild with --report-only"
 
 
 def test_the_readme_shows_the_headline_of_the_records():
