@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -306,11 +306,36 @@ def variant(record: Record, versions: bool = True) -> str:
         return ""
     ignored = {"learning_rate"} if record.tuned else set()
     ignored |= set() if versions else {"version", "engine"}
+    parts = (_told(record.configuration[part], default[part], ignored) for part in ("method", "dataset", "training"))
+    return ", ".join(filter(None, parts))
+
+
+def probe_settings(record: Record, default: Callable[[str, str, str, str], dict[str, Any] | None]) -> dict[str, str]:
+    """What tells its probes' settings from the present defaults, by their names: {"decoder": "max_steps=20000"}.
+
+    Those with the defaults are left out, and those that are not registered now. `default` is `probe_default`, or that
+    with its answers kept.
+    """
+    known = {name: default(record.suite, record.budget, record.dataset, name) for name in record.probes}
+    asked = {name: probe.get("configuration", {}) for name, probe in record.probes.items()}
+    told = {name: _told(asked[name], fields, {"version"}) for name, fields in known.items() if fields is not None}
+    return {name: text for name, text in told.items() if text}
+
+
+def probe_default(suite: str, budget: str, dataset: str, probe: str) -> dict[str, Any] | None:
+    """The present default configuration of a probe on a data set, as a record has it; None if it is not known."""
+    try:
+        return records.as_read(configuration(Configuration(suite, budget).probe(probe, dataset)))
+    except UserError:
+        return None
+
+
+def _told(fields: dict[str, Any], default: dict[str, Any], ignored: set[str]) -> str:
+    """The fields that are not as in the default: "diversity_weight=0.5, steps=800"."""
     return ", ".join(
         f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
-        for part in ("method", "dataset", "training")
-        for name, value in record.configuration[part].items()
-        if name not in ignored and (name not in default[part] or default[part][name] != value)
+        for name, value in fields.items()
+        if name not in ignored and (name not in default or default[name] != value)
     )
 
 

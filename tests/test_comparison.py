@@ -4,13 +4,16 @@ import csv
 import shutil
 import subprocess
 from dataclasses import astuple, replace
+from functools import partial
 
 import numpy as np
 import pytest
 from made import decoded, record, row
 from scipy.stats import kendalltau, spearmanr, ttest_rel
 
-from benchmark.records import Record, tidy
+from benchmark import plan
+from benchmark.records import Record, as_read, tidy
+from benchmark.registry import configuration, probes
 from benchmark.report import latex, markdown
 from benchmark.report.agreement_tables import correlation
 from benchmark.report.comparison import Measure, by_method
@@ -663,6 +666,24 @@ def test_what_a_probe_answered_before_it_failed_is_in_no_table():
     table = tables(runs)["table3-r2"]
     assert cell(table, "pong", "scn").ours == summarise([0.5])
     assert [row["seed"] for row in tidy(runs, lambda run: "")] == [1] * 6
+
+
+def test_probes_that_were_asked_with_other_settings_are_named_with_how_many_runs():
+    context = replace(CONTEXT, asked=partial(plan.probe_settings, default=plan.probe_default))
+    usual = {"linear": {"configuration": as_read(configuration(probes.create("linear")))}}
+    few = {"linear": {"configuration": as_read(configuration(probes.create("linear", floor_draws=7)))}}
+    gone = {"gone": {"configuration": {"depth": 3}}}
+
+    def told(*runs: Record) -> list[str]:
+        (table,) = [table for table in everything(runs, context)["atari-quick"] if table.name == "table3-r2"]
+        return [note for note in table.notes if "Asked" in note]
+
+    one, other, third = (game("pong", "scn", seed, 0.5, probes=asked) for seed, asked in enumerate((few, usual, few)))
+    assert told(one, other, third) == [
+        "Asked with other settings than the budget's: linear (floor_draws=7, in 2 of 3 runs)."
+    ]
+    assert told(one, third) == ["Asked with other settings than the budget's: linear (floor_draws=7)."]
+    assert told(other) == told(replace(one, probes=gone)) == []
 
 
 def test_a_record_that_stands_in_two_rows_is_counted_once():

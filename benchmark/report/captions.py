@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.records import Record
-from benchmark.report import collapse, edited
+from benchmark.report import asked, collapse, edited
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import FEWEST_PAIRS
 from benchmark.report.table import ALIKE, Cell
@@ -112,8 +112,8 @@ def notes(
 
 
 def footnotes(scores: Scores, entrants: Sequence[Entrant]) -> tuple[str, ...]:
-    """What is wrong with some of the runs: slots that collapsed, code that was edited between them."""
-    return collapse.footnote(scores, entrants), edited.footnote(scores, entrants)
+    """What to know of some of the runs: probes of other settings, slots that collapsed, code edited between them."""
+    return asked.footnote(scores, entrants), collapse.footnote(scores, entrants), edited.footnote(scores, entrants)
 
 
 def _tested(compared: Mapping[str, Sequence[Cell]], entrants: Sequence[Entrant]) -> list[str]:

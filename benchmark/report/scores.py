@@ -22,11 +22,13 @@ class Context:
     """What records do not say of themselves.
 
     `variant` names what distinguishes a record's configuration from the present defaults ("diversity_weight=0"; "" for
-    none). `floors` are methods that do not train, `ceilings` those that read labels. A length of training that all
-    records share is left out of the variant, as it tells no row from another, unless they are set beside others'.
+    none), `asked` the same of its probes, by their names. `floors` are methods that do not train, `ceilings` those that
+    read labels. A length of training that all records share is left out of the variant, as it tells no row from
+    another, unless they are set beside others'.
     """
 
     variant: Callable[[Record], str] = lambda record: ""
+    asked: Callable[[Record], Mapping[str, str]] = lambda record: {}
     floors: frozenset[str] = frozenset()
     ceilings: frozenset[str] = frozenset()
     beside_others: bool = False

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,7 @@ def report_context() -> Context:
 
     return Context(
         variant=plan.variant,
+        asked=partial(plan.probe_settings, default=cache(plan.probe_default)),
         floors=frozenset(name for name in methods if not methods.entry(name)[0].trains),
         ceilings=frozenset(name for name in methods if methods.entry(name)[0].reads_labels),
     )
