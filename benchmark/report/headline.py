@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import product
-from typing import Any
 
 from benchmark.report.captions import notes, provenance, training, warning
 from benchmark.report.comparison import Measure, cells
@@ -15,40 +15,28 @@ from benchmark.report.yardsticks import with_yardsticks
 from benchmark.suites import SUITES
 
 
-@dataclass(frozen=True)
-class Main:
-    """A main metric of a suite, of those of `datasets` (empty: any) where it is possible."""
-
-    title: str
-    decimals: int
-    probe: str
-    metric: str
-    target: str = "all"
-    scale: float = 1.0
-    best: Callable[..., Any] = max
-    datasets: tuple[str, ...] = ()
-    floor: str = ""
-    """What is defined wherever the metric can be, also where the slots of all methods collapsed."""
-
-
-def _decoded(dataset: str) -> tuple[Main, ...]:
+def _decoded(dataset: str) -> tuple[Measure, ...]:
     """Frames decoded from the slots of a frame and from those predicted one step ahead."""
-    errors = [Main(f"MSE {t} (1e-2)", 3, "decoder", "mse", t, 100.0, min, (dataset,)) for t in ("s", "p1")]
-    masks = [Main(f"FG-ARI {t} (%)", 1, "decoder", "fg_ari", t, 100.0, max, (dataset,)) for t in ("s", "p1")]
+    share = partial(Measure, over=(dataset,), probe="decoder", scale=100.0)
+    errors = [share("mse", Column(f"MSE {t} (1e-2)", 3), target=t, best=min) for t in ("s", "p1")]
+    masks = [share("fg_ari", Column(f"FG-ARI {t} (%)", 1), target=t) for t in ("s", "p1")]
     return (*errors, *masks)
 
 
-MAIN: dict[str, tuple[Main, ...]] = {
+MAIN: dict[str, tuple[Measure, ...]] = {
     "atari": (
-        Main("R², std.", 2, "linear", "r2_ridge"),
-        Main("compactness, std.", 3, "linear", "compactness_std", floor="compactness_floor"),
-        Main("modularity, std.", 3, "linear", "modularity_std", floor="modularity_floor"),
+        Measure("r2_ridge", Column("R², std.", 2), ()),
+        Measure("compactness_std", Column("compactness, std.", 3), ()),
+        Measure("modularity_std", Column("modularity, std.", 3), ()),
     ),
     "synthetic": (*_decoded("gridworld"), *_decoded("bouncing_balls")),
-    "worlds": (Main("Hits@1, 10 steps (%)", 1, "ranking", "hits_at_1", "p10", 100.0),),
+    "worlds": (
+        Measure("hits_at_1", Column("Hits@1, 10 steps (%)", 1), (), target="p10", probe="ranking", scale=100.0),
+    ),
 }
-"""What stands for a suite. GridWorld's objects are single pixels, so that it has no FG-ARI and no column of it. Hits
-are counted far ahead, as one step ahead even predicting no change has nearly all.
+"""What stands for a suite, of those data sets alone that a measure is `over`, if any; a column is over those that were
+run. GridWorld's objects are single pixels, so that it has no FG-ARI and no column of it. Hits are counted far ahead, as
+one step ahead even predicting no change has nearly all.
 """
 
 LEAD = "Every method by the main metrics of every suite, on test."
@@ -89,25 +77,24 @@ def _headline(sets: Sequence[Scores]) -> Table:
     return with_yardsticks(table, [(scores, measure) for scores in sets for measure in _columns(scores)])
 
 
-def _anywhere(suite: str) -> Iterable[Main]:
-    """The main metrics of a suite, each once, of whatever data set."""
-    return {main.title: replace(main, datasets=()) for main in MAIN[suite]}.values()
+FLOORS = {"compactness_std": "compactness_floor", "modularity_std": "modularity_floor"}
+"""What is defined wherever a metric can be, also where the slots of all methods collapsed."""
 
 
 def _columns(scores: Scores) -> list[Measure]:
     """The main metrics of the suite's own data sets, averaged, then of each other one that was run under it."""
-    own = SUITES[scores.suite].datasets
+    own, main = SUITES[scores.suite].datasets, MAIN[scores.suite]
+    anywhere = {measure.column.title: replace(measure, over=()) for measure in main}.values()
     others = [(dataset,) for dataset in scores.datasets if dataset not in own]
     found = []
-    for datasets, main in [*product([own], MAIN[scores.suite]), *product(others, _anywhere(scores.suite))]:
-        possible = {d for m in (main.metric, main.floor) for d in scores.possible(m, main.target, main.probe)}
-        if over := tuple(
-            d for d in scores.datasets if d in possible and d in datasets and d in (main.datasets or datasets)
-        ):
+    for datasets, measure in [*product([own], main), *product(others, anywhere)]:
+        metrics = (measure.metric, FLOORS.get(measure.metric, measure.metric))
+        possible = {d for metric in metrics for d in scores.possible(metric, *measure.what[1:])}
+        wanted = possible & {*datasets} & {*(measure.over or datasets)}
+        if over := tuple(d for d in scores.datasets if d in wanted):
             what = f"{scores.suite}, mean of {len(over)}" if len(over) > 1 else over[0]
-            means = [scores.mean(entrant, over, main.metric, main.target, main.probe) for entrant in scores.entrants()]
+            means = [scores.mean(entrant, over, *measure.what) for entrant in scores.entrants()]
             seeds = max((mean.n for mean in means if mean), default=len(scores.seeds))
-            column = Column(main.title, main.decimals, group=f"{what}, n = {seeds}", num_seeds=seeds)
-            how: dict[str, Any] = {"scale": main.scale, "best": main.best}
-            found.append(Measure(main.metric, column, over, target=main.target, probe=main.probe, **how))
+            column = replace(measure.column, group=f"{what}, n = {seeds}", num_seeds=seeds)
+            found.append(replace(measure, column=column, over=over))
     return found
