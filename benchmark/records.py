@@ -209,8 +209,8 @@ def frame(out: Path | str) -> pandas.DataFrame:
     """
     import pandas
 
-    from benchmark.plan import settings
     from benchmark.plugins import load_plugins
+    from benchmark.variants import settings
 
     if not (Path(out) / "runs").is_dir():
         raise FileNotFoundError(

@@ -11,7 +11,7 @@ import pytest
 from made import decoded, record, row
 from scipy.stats import kendalltau, spearmanr, ttest_rel
 
-from benchmark import plan
+from benchmark import variants
 from benchmark.records import Record, as_read, tidy
 from benchmark.registry import configuration, probes
 from benchmark.report import latex, markdown
@@ -669,7 +669,7 @@ def test_what_a_probe_answered_before_it_failed_is_in_no_table():
 
 
 def test_probes_that_were_asked_with_other_settings_are_named_with_how_many_runs():
-    context = replace(CONTEXT, asked=partial(plan.probe_settings, default=plan.probe_default))
+    context = replace(CONTEXT, asked=partial(variants.probe_settings, default=variants.probe_default))
     usual = {"linear": {"configuration": as_read(configuration(probes.create("linear")))}}
     few = {"linear": {"configuration": as_read(configuration(probes.create("linear", floor_draws=7)))}}
     gone = {"gone": {"configuration": {"depth": 3}}}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from benchmark import parameters, plan, records, runner
+from benchmark import parameters, plan, records, runner, variants
 from benchmark.claims import Claim
 from benchmark.configure import Configuration, Override, parse_overrides, typed
 from benchmark.contracts import Method
@@ -113,8 +113,8 @@ def test_a_learning_rate_that_was_set_makes_a_variant_and_one_that_was_chosen_no
     overrides = tuple(parse_overrides(["methods.scn.learning_rate=0.123"]))
     (run,) = plan.runs(Configuration("synthetic", "smoke", overrides), ["scn"], ["gridworld"], seeds=1)
     record = replace(blank(run), configuration=records.as_read(run.configuration))
-    assert plan.variant(record) == "learning_rate=0.123"
-    assert plan.variant(replace(record, training={"tuned": {}})) == ""
+    assert variants.variant(record) == "learning_rate=0.123"
+    assert variants.variant(replace(record, training={"tuned": {}})) == ""
 
 
 def test_the_later_of_two_settings_of_a_field_wins():
@@ -543,7 +543,7 @@ def test_a_default_that_json_writes_as_a_list_makes_no_variant(run, registries):
         whole = records.as_read({**run.configuration, "method": configuration(Several(**fields))})
         return Record("atari", run.budget, run.dataset_name, "several", 0, "abcd", "ok", configuration=whole)
 
-    assert [plan.variant(written(**fields)) for fields in ({}, {"sizes": (3, 4)})] == ["", "sizes=[3, 4]"]
+    assert [variants.variant(written(**fields)) for fields in ({}, {"sizes": (3, 4)})] == ["", "sizes=[3, 4]"]
 
 
 @pytest.mark.parametrize("name", ["../mine", "a/b", "/etc/mine", ".mine", "", "mine\n"])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from benchmark import plan
-from benchmark.check.ground import ground
+from benchmark import plan, variants
+from benchmark.check.look_alike import look_alike
 from benchmark.check.trial import Trial
 from benchmark.configure import parse_overrides
 from benchmark.plan import Configuration, Item
@@ -83,7 +83,7 @@ def test_what_is_no_product_is_the_same_to_the_bit():
 
 @pytest.mark.parametrize("name", ["cswm", "setcon"])
 def test_a_methods_gradient_points_the_same_way(name):
-    of = Trial(methods.create(name), on_device(ground(datasets.create("gridworld").spec())))
+    of = Trial(methods.create(name), on_device(look_alike(datasets.create("gridworld").spec())))
     params, rest = of.state
     batch = of.seen
 
@@ -119,4 +119,4 @@ def test_a_run_of_another_precision_is_another_run_and_its_record_says_so(tmp_pa
     low, high, plain = run("training.precision=bfloat16"), run("training.precision=float32"), run()
     assert low.digest != plain.digest == high.digest
     (record,) = Runner(tmp_path, tmp_path, PlainProgress({}).lane()).execute([Item(low, "new")])
-    assert record.status == "ok" and plan.variant(record) == "precision=bfloat16"
+    assert record.status == "ok" and variants.variant(record) == "precision=bfloat16"

@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark import parameters, plan, records
+from benchmark import parameters, records, variants
 from benchmark.errors import UserError
 from benchmark.progress import say
 from benchmark.records import Record
@@ -38,7 +38,7 @@ def compare(before: Path, after: Path) -> str:
     for out in found:
         if not found[out]:
             raise UserError(f"--compare: no records under {str(out)!r}; name two output folders, as --out does")
-    context = replace(report_context(), variant=partial(plan.settings, versions=False))
+    context = replace(report_context(), variant=partial(variants.settings, versions=False))
     return changes.as_markdown(found[before], found[after], context)
 
 
@@ -47,8 +47,8 @@ def report_context() -> Context:
     from benchmark.report.scores import Context
 
     return Context(
-        variant=plan.variant,
-        asked=partial(plan.probe_settings, default=cache(plan.probe_default)),
+        variant=variants.variant,
+        asked=partial(variants.probe_settings, default=cache(variants.probe_default)),
         floors=frozenset(name for name in methods if not methods.entry(name)[0].trains),
         ceilings=frozenset(name for name in methods if methods.entry(name)[0].reads_labels),
     )
@@ -124,7 +124,7 @@ def _report(found: list[Record], out: Path, siunitx: bool) -> None:
     try:
         made = tables.everything(found, context)
         tables.write(made, out / "tables", latex.ALIGNED if siunitx else latex.PLAIN)
-        tidy.write_metrics(found, out / "tables", plan.settings, say)
+        tidy.write_metrics(found, out / "tables", variants.settings, say)
         page = write_report(found, out, context, figures.write_figures(found, out, context), made)
     except OSError as error:
         raise UserError(f"tables and figures cannot be written to {str(out)!r} ({error.strerror})") from None
