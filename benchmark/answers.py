@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmark import records
-from benchmark.checked import JSON, told
+from benchmark.checked import JSON, in_words
 from benchmark.types import Metric, ProbeResult
 
 ARRAYS_LIMIT = 4_000_000
@@ -58,7 +58,7 @@ def _row(probe: str, metric: Metric) -> dict[str, Any]:
     if not all(isinstance(name, str) for name in (metric.metric, metric.target, metric.split)):
         raise TypeError(f"it gave {metric.metric!r} of {metric.target!r} on {metric.split!r}; expected texts")
     if value is not None and not isinstance(value, Real):
-        raise ValueError(f"it gave {metric.metric} of {metric.target} = {told(value)}; expected a number")
+        raise ValueError(f"it gave {metric.metric} of {metric.target} = {in_words(value)}; expected a number")
     if value is not None and not isfinite(value):
         raise ValueError(f"it gave {metric.metric} of {metric.target} = {value!r}; undefined must be None")
     better = metric.higher_is_better

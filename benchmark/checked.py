@@ -27,7 +27,7 @@ def loaded(dataset: Dataset, given: Any) -> Splits:
     """What `load` gave. Raises ValueError unless it is Splits whose frames and labels have the shapes that their spec
     says, some of which count in every split, with facts that a record can hold.
     """
-    splits, file = are_splits(dataset, given), source(type(dataset))
+    splits, file = as_splits(dataset, given), source(type(dataset))
     try:
         digest(splits.facts)
     except (TypeError, ValueError) as error:
@@ -63,11 +63,11 @@ def _mistake_in_masks(batch: Batch, spec: DatasetSpec) -> str | None:
     return f"masks {masks.dtype} {list(masks.shape)}; expected integers [b t h w], 0 for the background, j + 1 object j"
 
 
-def are_splits(dataset: Dataset, given: Any) -> Splits:
+def as_splits(dataset: Dataset, given: Any) -> Splits:
     """What `load` gave. Raises UserError unless it is Splits."""
     if not isinstance(given, Splits):
         file = source(type(dataset))
-        raise UserError(f"{file}: load gave {told(given)}; expected benchmark.contracts.Splits(...)")
+        raise UserError(f"{file}: load gave {in_words(given)}; expected benchmark.contracts.Splits(...)")
     return given
 
 
@@ -84,7 +84,7 @@ def build(method: Method, spec: DatasetSpec, rngs: nnx.Rngs) -> nnx.Module:
     """`method.build`. Raises UserError unless it gives a module."""
     given = method.build(spec, rngs)
     if not isinstance(given, nnx.Module):
-        _refuse(method, "build", told(given), "an nnx.Module")
+        _refuse(method, "build", in_words(given), "an nnx.Module")
     return given
 
 
@@ -93,15 +93,15 @@ def loss(method: Method, model: Any, batch: Batch, key: Key) -> tuple[Float[Arra
     given = method.loss(model, batch, key)
     expected = "the scalar to minimise and a dict of its named parts, which may be empty"
     if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping)):
-        _refuse(method, "loss", told(given), expected)
+        _refuse(method, "loss", in_words(given), expected)
     scalar, logs = given
     if not _is_number(scalar):
-        _refuse(method, "loss", f"{told(scalar)} to minimise", expected)
+        _refuse(method, "loss", f"{in_words(scalar)} to minimise", expected)
     if not jnp.issubdtype(dtype := jnp.result_type(scalar), jnp.floating):
         _refuse(method, "loss", f"a number of {dtype} to minimise", "float32")
     for name, value in logs.items():
         if not _is_number(value):
-            _refuse(method, "loss", f"{told(value)} as its part {name!r}", expected)
+            _refuse(method, "loss", f"{in_words(value)} as its part {name!r}", expected)
     return scalar, dict(logs)
 
 
@@ -110,7 +110,7 @@ def encode(method: Method, model: Any, frames: Float[Array, "b t h w c"]) -> Slo
     given = method.encode(model, frames)
     b, t = frames.shape[:2]
     if not isinstance(given, Slots):
-        _refuse(method, "encode", told(given), "benchmark.types.Slots(slots)")
+        _refuse(method, "encode", in_words(given), "benchmark.types.Slots(slots)")
     if given.slots.ndim != 4 or given.slots.shape[:2] != (b, t):
         _refuse(method, "encode", f"slots of shape {given.slots.shape}", f"[b t k d] with b = {b}, t = {t}")
     if not jnp.issubdtype(given.slots.dtype, jnp.floating):
@@ -130,7 +130,7 @@ def predict(
     b, t, k, d = slots.shape
     if jnp.shape(given) != (b, t, steps, k, d):
         expected = f"[b t j k d] with b = {b}, t = {t}, j = {steps}, k = {k}, d = {d}"
-        _refuse(method, "predict", told(given), expected)
+        _refuse(method, "predict", in_words(given), expected)
     return given
 
 
@@ -143,7 +143,7 @@ def _is_number(given: Any) -> bool:
     return isinstance(given, kinds) and getattr(given, "shape", ()) == ()
 
 
-def told(given: Any) -> str:
+def in_words(given: Any) -> str:
     """What something is, in a few words."""
     if isinstance(given, jax.Array | jax.core.Tracer | np.ndarray):
         return f"an array of shape {given.shape}"

@@ -45,7 +45,7 @@ def arrays_intact(out: Path, record: Record) -> bool:
 
 
 def arrays_damaged(out: Path, record: Record) -> bool:
-    """Are they there and not whole?"""
+    """Is the file of these arrays there, with another hash than the record has?"""
     return (out / record.arrays).is_file() and not arrays_intact(out, record)
 
 

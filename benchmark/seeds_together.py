@@ -41,7 +41,7 @@ class Siblings:
         return any(claim.lost for _, claim in self._claimed.values())
 
     def add(self, run: Run, claim: Claim) -> None:
-        """One more."""
+        """Keep a claimed run that is to be trained with the present one."""
         self._claimed[run.path] = run, claim
 
     def claim_of(self, path: Path) -> Claim | None:

@@ -30,7 +30,7 @@ from flax import nnx
 from benchmark.contracts import Loss, Method, check_positive
 from benchmark.modules.contrastive import check_negatives
 from benchmark.modules.gnn import GNNTransition
-from benchmark.modules.slot_maps import slot_encoder, too_many_slots
+from benchmark.modules.slot_encoder import slot_encoder, too_many_slots
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Int, Key, Slots
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from benchmark.contracts import Loss, Method
-from benchmark.modules.slot_maps import slot_encoder, too_many_slots
+from benchmark.modules.slot_encoder import slot_encoder, too_many_slots
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
 

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import jax.numpy as jnp
+
 from benchmark.contracts import Loss
-from benchmark.modules.info_nce import in_shards, slotwise_info_nce
+from benchmark.modules.info_nce import in_shards, info_nce
 from benchmark.registry import methods
-from benchmark.types import Batch, Key
+from benchmark.types import Array, Batch, Float, Key
 from methods.slot_prediction import SlotPrediction
 
 
@@ -36,3 +38,9 @@ class Slotwise(SlotPrediction):
         s, p = self.encode_and_predict(model, batch.frames, key)
         loss = in_shards(partial(slotwise_info_nce, tau=self.tau), p, s, self.negatives_per_shard)
         return loss, {"info_nce": loss}
+
+
+def slotwise_info_nce(p: Float[Array, "b u k d"], s: Float[Array, "b t k d"], tau: float) -> Float[Array, ""]:
+    """InfoNCE of every slot index by itself, among the slots with that index; mean over slots."""
+    terms = [info_nce(p[:, :, k], s[:, :, k], tau) for k in range(s.shape[2])]
+    return jnp.stack(terms).mean()

@@ -14,7 +14,7 @@ from flax import nnx
 from benchmark import checked
 from benchmark.check import dataset_checks, method_checks, probe_checks
 from benchmark.check.__main__ import main
-from benchmark.check.ground import ground
+from benchmark.check.look_alike import look_alike
 from benchmark.check.outcome import ask
 from benchmark.check.trial import Trial
 from benchmark.contracts import Dataset, Method, Probe
@@ -35,7 +35,7 @@ SPEC = DatasetSpec(
     coordinates=tuple(Coordinate(f"{o}_{axis}", i, axis) for i, o in enumerate("ab") for axis in "xy"),
     has_masks=True,
 )
-DATA = ground(SPEC)
+DATA = look_alike(SPEC)
 
 
 class Model(nnx.Module):
@@ -345,7 +345,7 @@ def giving(gives):
 
 def test_the_ground_is_like_the_data_set_it_resembles_and_small():
     spec = datasets.create("pong").spec()
-    made = ground(spec, clips=2)
+    made = look_alike(spec, clips=2)
     assert made.spec.frame_shape == (105, 80, 3) and made.spec.objects == spec.objects
     batch = made.test.read(made.test.data, jnp.arange(2))
     assert batch.labels.coordinates.shape == (2, spec.clip_length, len(spec.coordinates))
@@ -505,7 +505,7 @@ def test_one_that_shares_only_frames_that_do_not_count_is_sound():
 
 
 def test_a_data_set_without_coordinates_can_be_checked_and_resembled():
-    unlabelled = ground(replace(SPEC, coordinates=()))
+    unlabelled = look_alike(replace(SPEC, coordinates=()))
     assert unlabelled.spec.coordinate_std == ()
 
     class Unlabelled(Dots):

@@ -18,7 +18,7 @@ import tiny
 from filelock import FileLock
 
 from benchmark import parameters, plan, records, runner, training
-from benchmark.check.ground import ground
+from benchmark.check.look_alike import look_alike
 from benchmark.command import main
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.machine import memory
@@ -595,7 +595,9 @@ def test_facts_that_no_record_can_hold_fail_their_runs_and_the_rest_goes_on(tmp_
 def test_frames_of_another_shape_than_the_spec_says_fail_their_runs(tmp_path, monkeypatch):
     spec = tiny.Tiny.spec
     monkeypatch.setattr(tiny.Tiny, "spec", lambda self: replace(spec(self), frame_shape=(84, 84, 1)))
-    monkeypatch.setattr(tiny.Tiny, "load", lambda self, cache, report: replace(ground(spec(self), 9), spec=self.spec()))
+    monkeypatch.setattr(
+        tiny.Tiny, "load", lambda self, cache, report: replace(look_alike(spec(self), 9), spec=self.spec())
+    )
     assert command(tmp_path, "--methods", "random-cnn") == 1
     (record,) = records.read_all(tmp_path)[0]
     assert f"{tiny.__file__}: train.read gave frames of (1, 4, 84, 84, 3); expected" in record.reason

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tiny
 
-from benchmark.check.ground import ground
+from benchmark.check.look_alike import look_alike
 from benchmark.check.method_checks import checks, seeds_side_by_side_equal_seeds_one_by_one
 from benchmark.check.outcome import title
 from benchmark.check.trial import Trial
@@ -33,7 +33,7 @@ def create(name):
 
 @cache
 def data_like(place):
-    return on_device(ground(datasets.create(place).spec()))
+    return on_device(look_alike(datasets.create(place).spec()))
 
 
 def place_of(name):

@@ -13,12 +13,13 @@ from test_slot_attention import apply, layer_norm, linear, mlp, randomised
 from benchmark.errors import UserError
 from benchmark.modules import cross_entropy
 from benchmark.modules.fused_cross_entropy import log_partitions
-from benchmark.modules.info_nce import in_shards, info_nce, slotwise_info_nce
+from benchmark.modules.info_nce import in_shards, info_nce
 from benchmark.modules.set_encoder import SetEncoder
 from benchmark.modules.transition import LinearTransition
 from benchmark.registry import methods
 from benchmark.types import Batch, DatasetSpec
-from methods import reconstruction, setcon, slotwise  # noqa: F401
+from methods import reconstruction, setcon  # noqa: F401
+from methods.slotwise import slotwise_info_nce
 
 RNG = np.random.default_rng(0)
 SPEC = DatasetSpec("small", (4, 4, 3), (-1.0, 1.0), 4, ("a", "b"), "pixelwise", clip_length=5, training_window=5)

@@ -13,7 +13,7 @@ from test_faults import wait_for
 from benchmark import grid, plan, records
 from benchmark.command import main
 from benchmark.engines import slurm
-from benchmark.engines.process import Duty, told
+from benchmark.engines.process import Duty, assignments
 from benchmark.errors import UserError
 from benchmark.options import parse
 from benchmark.unfinished import blank
@@ -43,7 +43,7 @@ def test_there_are_no_more_jobs_than_runs_and_each_is_told_all_of_them(tmp_path,
     done = replace(items[0], state="done")
     submitted = slurm.Jobs(tmp_path / "options.yaml", 16, "slurm", {}).submit([*items, done], Duty((), ""), tmp_path)
     assert submitted == [str(n + 1) for n in range(len(items))]
-    assert [sorted(job.runs) for job in sent] == [sorted(told(items))] * len(items)
+    assert [sorted(job.runs) for job in sent] == [sorted(assignments(items))] * len(items)
 
 
 def test_once_the_rates_are_tuned_jobs_are_told_the_runs_that_their_workers_know(tmp_path, monkeypatch):

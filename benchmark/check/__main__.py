@@ -14,7 +14,7 @@ from itertools import chain
 
 from benchmark import checked
 from benchmark.check import dataset_checks, method_checks, probe_checks
-from benchmark.check.ground import ground
+from benchmark.check.look_alike import look_alike
 from benchmark.check.outcome import Check, ask
 from benchmark.configure import Configuration, select
 from benchmark.contracts import Method, Probe
@@ -67,13 +67,13 @@ def asked_of(name: str, like: str | None) -> Iterator[Asked]:
 def _of_method(name: str, like: str | None) -> Iterator[Asked]:
     method = methods.create(name)
     for place in _places(name, method, like):
-        trial = method_checks.Trial(method, on_device(ground(datasets.create(place).spec())))
+        trial = method_checks.Trial(method, on_device(look_alike(datasets.create(place).spec())))
         yield f"{_heading(name, methods)}, on data like {place}", method_checks.checks(type(method)), trial
 
 
 def _of_dataset(name: str) -> Asked:
     dataset = Configuration(suite_with("datasets", name), BUDGET).dataset(name)
-    splits = on_device(checked.are_splits(dataset, dataset.load(cache_folder(), print)))
+    splits = on_device(checked.as_splits(dataset, dataset.load(cache_folder(), print)))
     return _heading(name, datasets), dataset_checks.CHECKS, dataset_checks.Source(dataset, splits)
 
 
@@ -81,7 +81,7 @@ def _of_probe(name: str, like: str | None) -> Iterator[Asked]:
     wanted = Configuration(suite_with("probes", name), BUDGET)
     for place in _places(name, probes.create(name), like):
         probe = wanted.probe(name, place)
-        question = probe_checks.Question(probe, on_device(ground(datasets.create(place).spec())))
+        question = probe_checks.Question(probe, on_device(look_alike(datasets.create(place).spec())))
         yield f"{_heading(name, probes)}, on data like {place}", probe_checks.CHECKS, question
 
 

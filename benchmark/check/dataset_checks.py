@@ -18,7 +18,7 @@ from benchmark.check.outcome import Check
 from benchmark.contracts import Dataset, Split, Splits
 from benchmark.errors import UserError
 from benchmark.modules.backbones import BACKBONES
-from benchmark.modules.slot_maps import slot_encoder
+from benchmark.modules.slot_encoder import slot_encoder
 from benchmark.types import Array, Batch, Data, DatasetSpec, Key
 
 BATCH = 3

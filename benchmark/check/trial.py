@@ -60,7 +60,7 @@ class Trial:
 
     @cached_property
     def others(self) -> Batch:
-        """Two others."""
+        """Two whole clips more, whose frames take the place of those of `clips`."""
         return self._read(2)
 
     def _read(self, first: int) -> Batch:
@@ -133,12 +133,12 @@ class Trial:
         return jit_once(step)
 
     def encode_with(self, state: State, frames: Float[Array, "b t h w c"]) -> Slots:
-        """The method's `encode`."""
+        """The method's `encode` by the model in that state, as `checked.encode` has it."""
         return checked.encode(self.method, self.model(state), frames)
 
     @cached_property
     def encode(self) -> Callable[[State, Any], Slots]:
-        """The same, compiled; gives NumPy arrays."""
+        """`encode_with`, compiled; gives NumPy arrays."""
         encode = jit_once(self.encode_with)
         return lambda state, frames: jax.tree.map(np.asarray, encode(state, frames))
 

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from benchmark.claims import ATTEMPTS
 from benchmark.engines.events import finished, show
-from benchmark.engines.process import Duty, Told, Worker, share_of_cores, told
+from benchmark.engines.process import Assignments, Duty, Worker, assignments, share_of_cores
 from benchmark.errors import UserError
 from benchmark.machine import ROOT
 from benchmark.plan import Item
@@ -103,7 +103,7 @@ class Cluster:
             self._leave()
 
     def _submit(self, path: str, item: Item) -> None:
-        task, asked = _by_value("do"), (self.topic, told([item]))
+        task, asked = _by_value("do"), (self.topic, assignments([item]))
         resources = dict(self.resources) or None
         future = self._client.submit(task, *astuple(self.duty), *asked, resources=resources, pure=False)
         self._futures[path] = future  # Dask forgets a task that nobody holds
@@ -159,7 +159,7 @@ def _by_value(name: str) -> Callable[..., Any]:
     return call
 
 
-def do(duty: Duty, topic: str, runs: Told) -> str:
+def do(duty: Duty, topic: str, runs: Assignments) -> str:
     """On a Dask worker: do the runs in the process of a free slot, telling of them; returns the slot's name.
 
     Raises DiedError when that process dies.

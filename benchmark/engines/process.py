@@ -22,11 +22,11 @@ from benchmark.machine import ALLOCATOR, ROOT
 from benchmark.plan import Item
 from benchmark.stopping import GRACE
 
-Told = list[tuple[str, str | None]]
+Assignments = list[tuple[str, str | None]]
 """Runs to do: where the record of each lies, and the checksum of the one that stands there."""
 
 
-def told(items: Sequence[Item]) -> Told:
+def assignments(items: Sequence[Item]) -> Assignments:
     """Runs of a plan, as they are told to a worker."""
     return [(str(item.run.path), records.checksum(item.record) if item.record else None) for item in items]
 
@@ -67,7 +67,7 @@ class Worker:
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
         self.process = subprocess.Popen(command, cwd=working_folder, env=environment, text=True, **pipes)
 
-    def work(self, runs: Told) -> Iterator[Event]:
+    def work(self, runs: Assignments) -> Iterator[Event]:
         """Have the runs done and yield what happens, until all are done.
 
         Raises DiedError when the process ends before, UserError for what the user can mend.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.engines.process import Duty, Told, told
+from benchmark.engines.process import Assignments, Duty, assignments
 from benchmark.engines.workers import order
 from benchmark.errors import UserError
 from benchmark.machine import ROOT
@@ -36,7 +36,7 @@ class Job:
     """What a job does; submitit calls it there, and asks it what is to be done when it is stopped."""
 
     duty: Duty
-    runs: Told
+    runs: Assignments
 
     def __call__(self) -> None:
         """Have the runs done that nobody else does. Raises DiedError or UserError when that fails."""
@@ -71,7 +71,7 @@ class Jobs:
         to_do = [item for item in items if item.to_do]
         count = min(self.jobs, len(to_do))
         with executor.batch():
-            jobs = [executor.submit(Job(duty, told(order(to_do, index, count)))) for index in range(count)]
+            jobs = [executor.submit(Job(duty, assignments(order(to_do, index, count)))) for index in range(count)]
         return [job.job_id for job in jobs]
 
     def _executor(self, folder: Path) -> Any:

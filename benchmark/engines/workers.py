@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 from benchmark.engines.events import Event, finished, show
-from benchmark.engines.process import DiedError, Duty, Worker, gpus, share_of_cores, told
+from benchmark.engines.process import DiedError, Duty, Worker, assignments, gpus, share_of_cores
 from benchmark.errors import UserError
 from benchmark.plan import Item
 from benchmark.progress import Display
@@ -45,7 +45,7 @@ class Workers:
         """Do what is to be done and yield each record. Raises UserError when workers keep dying without a result."""
         pending = {str(item.run.path): item for item in items if item.to_do}
         runs = {item.run.path: item.run for item in pending.values()}
-        orders = [told(order(list(pending.values()), index, self.lanes)) for index in range(self.lanes)]
+        orders = [assignments(order(list(pending.values()), index, self.lanes)) for index in range(self.lanes)]
         lanes = [display.lane() for _ in orders]
         deaths = 0
         try:

@@ -38,9 +38,3 @@ def in_shards(
         raise UserError(f"negatives_per_shard={size} does not divide the batch of {len(s)} sequences")
     s, p = (z.reshape(-1, size, *z.shape[1:]) for z in (s, p))
     return jax.vmap(loss)(p, s).mean()
-
-
-def slotwise_info_nce(p: Float[Array, "b u k d"], s: Float[Array, "b t k d"], tau: float) -> Float[Array, ""]:
-    """InfoNCE of every slot index by itself, among the slots with that index; mean over slots."""
-    terms = [info_nce(p[:, :, k], s[:, :, k], tau) for k in range(s.shape[2])]
-    return jnp.stack(terms).mean()

@@ -57,7 +57,7 @@ class Measure:
         return scaled(found, self.scale) if found else None
 
     def differences(self, scores: Scores, one: Entrant, other: Entrant) -> list[float]:
-        """Of one method from another, as the function of that name has them."""
+        """Of one method from another, in pairs of the same seed or data set, as `statistics.differences` has them."""
         return differences(*(self.complete(scores, entrant) for entrant in (one, other)))
 
     def covered(self, scores: Scores, entrant: Entrant) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmark.parameters import intact, load_named
 from benchmark.records import Record, digest
-from benchmark.report import aggregate_figures, drawn, frame_figures, line_figures, position_figures, scn_figures
+from benchmark.report import aggregate_figures, figure_cache, frame_figures, line_figures, position_figures, scn_figures
 from benchmark.report.drawing import Draw, save, style
 from benchmark.report.leftovers import remove_others
 from benchmark.report.published import PAPERS
@@ -51,7 +51,7 @@ def write_figures(records: Iterable[Record], out: Path, context: Context = BARE)
         remove_others(folder, (), (".png", ".pdf"))
         return []
     sources = digest([_content(out, scores) for scores in sets] + _code())
-    if (found := drawn.files(folder, sources)) is not None:
+    if (found := figure_cache.files(folder, sources)) is not None:
         return found
     written: list[Path] = []
     with style():
@@ -60,7 +60,7 @@ def write_figures(records: Iterable[Record], out: Path, context: Context = BARE)
                 for name, figure in draw(scores, partial(arrays, out)):
                     written += save(figure, folder / scores.folder / name)
     remove_others(folder, written, (".png", ".pdf"))
-    drawn.remember(folder, sources, written)
+    figure_cache.remember(folder, sources, written)
     return written
 
 

@@ -155,7 +155,7 @@ class Scores:
         return {seed: values for seed, values in found.items() if len(values) == len(datasets)}
 
     def answers(self, metric: str, targets: Iterable[str], probe: str) -> list[float | None]:
-        """On test, of all runs in which the probe was asked, on any of the targets."""
+        """The metric's values on test, None where undefined, of every run and target that the probe was asked of."""
         wanted = [(metric, target, probe) for target in targets]
         return [found[what] for found in self._values.values() for what in wanted if what in found]
 

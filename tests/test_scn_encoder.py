@@ -7,7 +7,7 @@ import pytest
 import tiny
 from flax import nnx
 
-from benchmark.modules.slot_maps import SlotMapEncoder
+from benchmark.modules.scn_encoder import SCNEncoder
 from benchmark.registry import methods
 from benchmark.types import Batch, Labels
 
@@ -49,14 +49,14 @@ def frames():
 
 @pytest.mark.parametrize("num_slots", [1, 3])
 def test_slots_come_from_consecutive_groups_of_feature_maps(frames, num_slots):
-    encoder = SlotMapEncoder(SPEC, num_slots, 8, nnx.Rngs(0))
+    encoder = SCNEncoder(SPEC, num_slots, 8, nnx.Rngs(0))
     assert encoder.group == 128 // num_slots
     slow = slow_slots(encoder, np.asarray(frames[1, 0], float))
     np.testing.assert_allclose(encoder(frames)[1, 0], slow, rtol=1e-3, atol=1e-4)
 
 
 def test_kernels_start_orthogonal_with_gain_root_two():
-    encoder = SlotMapEncoder(SPEC, 3, 8, nnx.Rngs(0))
+    encoder = SCNEncoder(SPEC, 3, 8, nnx.Rngs(0))
     trunk = encoder.backbone
     for layer in (trunk.conv1, trunk.conv2, trunk.conv3, encoder.conv, encoder.linear):
         kernel = np.asarray(layer.kernel[...], float).reshape(-1, layer.kernel.shape[-1])
@@ -65,7 +65,7 @@ def test_kernels_start_orthogonal_with_gain_root_two():
 
 def test_the_sizes_at_210_by_160_are_the_papers():
     spec = SPEC.__class__(**{**SPEC.__dict__, "frame_shape": (210, 160, 3)})
-    encoder = SlotMapEncoder(spec, 3, 32, nnx.Rngs(0))
+    encoder = SCNEncoder(spec, 3, 32, nnx.Rngs(0))
     assert encoder.backbone(jnp.zeros((1, 210, 160, 3))).shape == (1, 11, 8, 128)
     assert encoder.linear.kernel.shape == (1134, 32) and encoder.conv.kernel.shape == (3, 3, 42, 21)
 

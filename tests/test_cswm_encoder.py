@@ -12,8 +12,9 @@ from flax import nnx
 
 from benchmark.errors import UserError
 from benchmark.modules.cswm_backbones import CSWMSmall
-from benchmark.modules.object_maps import MAPS, ObjectMapEncoder
-from benchmark.modules.slot_maps import SlotMapEncoder, slot_encoder
+from benchmark.modules.cswm_encoder import MAPS, CSWMEncoder
+from benchmark.modules.scn_encoder import SCNEncoder
+from benchmark.modules.slot_encoder import slot_encoder
 from benchmark.registry import methods
 from benchmark.training import Kernel
 
@@ -32,7 +33,7 @@ def filled(build):
 
 
 def encoder_on(name):
-    return filled(lambda: ObjectMapEncoder(on(name), 2, 4, nnx.Rngs(0)))
+    return filled(lambda: CSWMEncoder(on(name), 2, 4, nnx.Rngs(0)))
 
 
 def output_of(network, frames):
@@ -94,7 +95,7 @@ def test_a_slot_is_made_of_a_map_that_is_made_of_the_backbones_features(name):
 @pytest.mark.parametrize(("name", "grid"), [("cswm_small", 5), ("cswm_medium", 10), ("cswm_large", 50)])
 def test_the_maps_at_50_by_50_have_the_papers_sizes(name, grid):
     spec = replace(on(name), frame_shape=(50, 50, 6))
-    encoder = nnx.eval_shape(lambda: ObjectMapEncoder(spec, 3, 4, nnx.Rngs(0)))
+    encoder = nnx.eval_shape(lambda: CSWMEncoder(spec, 3, 4, nnx.Rngs(0)))
     assert encoder.linear1.kernel.shape == (grid**2, 512)
     assert encoder.linear2.kernel.shape == (512, 512) and encoder.linear3.kernel.shape == (512, 4)
 
@@ -102,11 +103,11 @@ def test_the_maps_at_50_by_50_have_the_papers_sizes(name, grid):
 def test_frames_too_small_for_the_backbone_are_a_mistake():
     spec = replace(on("cswm_small"), frame_shape=(8, 8, 3))
     with pytest.raises(UserError, match=r"of frames of 8x8 cswm_small leaves 0x0 positions"):
-        ObjectMapEncoder(spec, 3, 4, nnx.Rngs(0))
+        CSWMEncoder(spec, 3, 4, nnx.Rngs(0))
 
 
 def test_the_backbone_says_whose_encoder_it_is():
-    for name, kind in (("cswm_small", ObjectMapEncoder), ("pixelwise", SlotMapEncoder)):
+    for name, kind in (("cswm_small", CSWMEncoder), ("pixelwise", SCNEncoder)):
         made = nnx.eval_shape(lambda name=name: slot_encoder(on(name), 2, 4, nnx.Rngs(0)))
         assert isinstance(made, kind)
 
@@ -171,5 +172,5 @@ def test_a_slot_size_that_no_data_set_gives_is_a_reason_to_skip():
 @pytest.mark.parametrize(("name", "size"), [("cswm_small", 1), ("cswm_medium", 5), ("cswm_large", 3)])
 def test_maps_are_made_by_convolutions_of_the_papers_sizes(name, size):
     spec = replace(tiny.Tiny().spec(), frame_shape=(50, 50, 3), backbone=name)
-    encoder = nnx.eval_shape(lambda: ObjectMapEncoder(spec, 3, 4, nnx.Rngs(0)))
+    encoder = nnx.eval_shape(lambda: CSWMEncoder(spec, 3, 4, nnx.Rngs(0)))
     assert encoder.to_maps.kernel_size == (size, size)

@@ -19,7 +19,7 @@ MAX_PIXELS = 16_384
 """Larger frames are halved until they have no more: a check is about rules, not about size."""
 
 
-def ground(spec: DatasetSpec, clips: int = CLIPS) -> Splits:
+def look_alike(spec: DatasetSpec, clips: int = CLIPS) -> Splits:
     """Splits of so many clips each, in the shape of that data set; all of its candidate coordinates are labels."""
     spec = _small(spec)
     train, probe, val, test = (squares(spec, seed, clips) for seed in range(4))

@@ -16,7 +16,7 @@ HIDDEN = 512
 """Width of the layers that make a slot of a map."""
 
 
-class ObjectMapEncoder(nnx.Module):
+class CSWMEncoder(nnx.Module):
     """K feature maps in [0, 1] from the data set's backbone, then a slot of each by an MLP that all slots share.
 
     Linear, ReLU, linear, LayerNorm, ReLU, linear.

@@ -1,4 +1,4 @@
-"""Slots from the channels of a backbone: the encoder of SCN, C-SWM, supervised and random-CNN in SCN's comparison."""
+"""Slots from the channels of a backbone: SCN's encoder (Racah & Chandar 2020, section 4)."""
 
 from math import sqrt
 
@@ -6,13 +6,12 @@ import jax
 from flax import nnx
 
 from benchmark.modules.backbones import backbone_of, grid_of
-from benchmark.modules.object_maps import MAPS, ObjectMapEncoder
 from benchmark.modules.rows import by_rows
 from benchmark.types import Array, DatasetSpec, Float
 
 
-class SlotMapEncoder(nnx.Module):
-    """Backbone, then one slot from each group of feature maps (Racah & Chandar 2020, section 4).
+class SCNEncoder(nnx.Module):
+    """Backbone, then one slot from each group of feature maps; C-SWM, supervised and random-CNN have it too there.
 
     The backbone's F channels are cut into K groups of c = floor(F / K), what remains is unused. One head, shared by
     all slots, makes a slot of each group: convolution 3x3 without padding c -> floor(c / 2), ReLU, flatten, linear.
@@ -34,22 +33,3 @@ class SlotMapEncoder(nnx.Module):
         maps = features[..., : self.num_slots * self.group].reshape(*features.shape[:-1], self.num_slots, self.group)
         hidden = jax.nn.relu(self.conv(maps.transpose(0, 3, 1, 2, 4).reshape(-1, *features.shape[1:3], self.group)))
         return by_rows(self.linear, hidden.reshape(*batch, self.num_slots, -1))
-
-
-def slot_encoder(
-    spec: DatasetSpec, num_slots: int, slot_size: int, rngs: nnx.Rngs
-) -> SlotMapEncoder | ObjectMapEncoder:
-    """The encoder that belongs to the data set's backbone, the same for all methods without one of their own.
-
-    On C-SWM's backbones it is C-SWM's, as SCN's is on all others: there C-SWM has it too, as in SCN's comparison.
-    """
-    encoder = ObjectMapEncoder if spec.backbone in MAPS else SlotMapEncoder
-    return encoder(spec, num_slots, slot_size, rngs)
-
-
-def too_many_slots(spec: DatasetSpec, num_slots: int | None) -> str | None:
-    """Why the backbone's features do not do for so many slots (None: the data set's); None if they do."""
-    slots, features = num_slots or spec.num_slots, backbone_of(spec).num_features
-    if spec.backbone in MAPS or features >= 2 * slots:
-        return None
-    return f"{slots} slots need {2 * slots} feature maps, {spec.backbone} has {features}"
