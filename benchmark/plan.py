@@ -207,6 +207,7 @@ def examine(run: Run, out: Path, cache: Path, retry_failed: bool = False, reprob
         raise UserError(f"{path}: {why}; it may be whole, so that nothing is done: {remedy}") from None
     except records.DamagedRecordError as error:
         return Item(run, "damaged", f"{run.path}: {error}; it is set aside and the run done again")
+    run = replace(run, suite=record.suite, budget=record.budget)  # another suite's may be the same run: it stays there
     kept, changed = run.kept_parameters(out, cache, record), _changed_probes(run, record)
     damaged = "its arrays for figures are damaged" if parameters.arrays_damaged(out, record) else ""
     failed = _failed_before(record, tuple(run.probe_digests))
@@ -219,8 +220,11 @@ def examine(run: Run, out: Path, cache: Path, retry_failed: bool = False, reprob
         told = _edited(run, record, "; if what is computed has changed too, raise `version` in the class")
         return Item(run, "done", told, record)  # a probe that is not asked now may have failed
     if not kept:
+        again = _with_probes_of(record, run)
+        gone = sorted(record.probes.keys() - again.probes.keys())
         told = "its parameters are not kept, so it is trained again to be probed, by all that its record was asked"
-        return Item(_with_probes_of(record, run), "new", told, record)
+        told += f" but {', '.join(gone)}, not known as it was: its answers go" if gone else ""
+        return Item(again, "new", told, record)
     if reprobe or len(to_ask) in (0, len(run.probe_digests)) or not parameters.arrays_intact(out, record):
         return Item(run, "reprobe", damaged, record=record)
     return Item(run, "reprobe", f"only {', '.join(to_ask)}", record, to_ask)

@@ -58,7 +58,7 @@ class Bench:
     _loaded: Loaded | None = None
     _failure: BaseException | None = None
     _where: TracebackType | None = None
-    _program: tuple[str, Program] | None = None
+    _program: tuple[tuple[str, str, int], Program] | None = None
 
     @property
     def loaded(self) -> Loaded:
@@ -82,8 +82,8 @@ class Bench:
             self._loaded = Loaded(splits, reader(splits.spec), time.perf_counter() - began)
 
     def program(self, run: Run) -> Program:
-        """What the seeds of the run's method share."""
-        key = f"{run.method_name} {run.digest}"
+        """What the seeds of the run's method share, as far as their probes want slots of as many steps ahead."""
+        key = run.method_name, run.digest, _horizon(run)
         if self._program is None or self._program[0] != key:
             self._program = key, make_program(run, self.loaded.splits, mesh(self.devices))
         return self._program[1]
@@ -122,6 +122,10 @@ def make_program(run: Run, splits: Splits, among: Mesh | None = None) -> Program
 
     loss, optimizer = partial(checked.loss, method), adam(method.learning_rate, method.weight_decay)
     kernel = Kernel(loss, sample, optimizer, among, bfloat16=run.training.precision == "bfloat16")
-    horizon = max((run.probes[name].horizon for name in run.probe_digests), default=0)
     initialise = initialiser(partial(checked.build, method, spec))
-    return Program(initialise, kernel, Encoder(method, spec, horizon), batch_size, window)
+    return Program(initialise, kernel, Encoder(method, spec, _horizon(run)), batch_size, window)
+
+
+def _horizon(run: Run) -> int:
+    """Most steps ahead that any of its probes asks about."""
+    return max((run.probes[name].horizon for name in run.probe_digests), default=0)

@@ -76,7 +76,10 @@ def probes_failed(standing: Record, errors: Mapping[str, BaseException], before:
 
 
 def _failed(standing: Record, why: str, told: str) -> Record:
-    """With the instant, so that no two failures of a run are alike: by another record others see that it was tried."""
+    """With the instant, so that no two failures of a run are alike: by another record others see that it was tried.
+
+    What a probe that failed before had answered still earlier goes with the note of its failure, which hid it.
+    """
     notes = {name: note for name, note in standing.notes.items() if name != "failed_probes"}
     told = f"{datetime.now(UTC).isoformat()}\n{told}"
-    return replace(standing, status="failed", reason=why, traceback=told, notes=notes)
+    return replace(standing, status="failed", reason=why, traceback=told, notes=notes, metrics=standing.standing)

@@ -19,7 +19,7 @@ from benchmark.errors import UserError
 from benchmark.estimate import COLLECT_RATE, OVERHEAD, SECONDS_PER_PIXEL_LEARNED, Estimate, Timings, estimate
 from benchmark.freeze import Encoder, reader
 from benchmark.machine import threads
-from benchmark.program import make_program, on_device, run_keys
+from benchmark.program import Bench, make_program, on_device, run_keys
 from benchmark.progress import LiveProgress, PlainProgress, Remaining, duration
 from benchmark.records import Record
 from benchmark.registry import Registry, configuration, methods, probes
@@ -91,6 +91,33 @@ def test_what_is_frozen_is_encoded_by_the_running_statistics_of_training(tmp_pat
     model.eval()
     frames = splits.val.read(splits.val.data, jnp.arange(len(splits.val.valid))).frames
     np.testing.assert_allclose(frozen.slots, of_shapes.method.encode(model, frames).slots, atol=1e-5)
+
+
+def test_a_seed_whose_probes_look_further_ahead_than_the_one_before_gets_slots_so_far_ahead(tmp_path):
+    (run,) = plan.runs(Configuration("synthetic", "smoke"), ["setcon"], ["gridworld"], 1)
+    bench = Bench((run.dataset_name, run.dataset), tmp_path, print)
+    names = enumerate(("linear", "decoder", "decoder-rollout"))
+    asked = [replace(run, seed=seed, probes={name: run.probes[name]}) for seed, name in names]
+    assert [bench.program(each).encoder.horizon for each in asked] == [0, 1, 5]
+    assert bench.program(asked[2]) is bench.program(replace(asked[2], seed=3))
+
+
+def test_what_a_probe_answered_before_it_failed_does_not_come_back_when_the_run_fails(run):
+    rows = [{"probe": name, "metric": "m", "value": 1.0} for name in ("linear", "diagnostics")]
+    asked = replace(blank(run), status="ok", metrics=rows)
+    fell = probes_failed(asked, {"diagnostics": ValueError("no")}, {})
+    assert [row["probe"] for row in fell.standing] == ["linear"]
+    assert [row["probe"] for row in failed(fell, MemoryError("full")).standing] == ["linear"]
+
+
+def test_a_run_that_two_suites_have_stays_in_the_one_in_whose_tables_it_stands(tmp_path):
+    (here,), (there,) = (
+        plan.runs(Configuration(suite, "smoke"), ["random-cnn"], ["gridworld"], 1) for suite in ("synthetic", "colours")
+    )
+    assert here.path == there.path
+    records.write(tmp_path, replace(blank(here), status="ok"))
+    (item,) = plan.plan([there], tmp_path, tmp_path, retry_failed=False, reprobe=False)
+    assert (item.state, item.run.suite, item.run.probes) == ("new", "synthetic", there.probes)
 
 
 def test_identity_changes_with_every_field_and_not_with_the_seed(run):

@@ -56,6 +56,7 @@ def test_a_probe_of_a_plugin_that_is_not_named_is_not_asked_again(copy, scn):  #
     records.write(copy, replace(before, probes=before.probes | {"theirs": theirs}))
     item = planned(copy, copy / "cache", "diagnostics")
     assert (item.state, [*item.run.probes]) == ("new", ["linear", "diagnostics"])
+    assert item.reason.endswith("by all that its record was asked but theirs, not known as it was: its answers go")
 
 
 @pytest.mark.parametrize("how", [["--probes", "diagnostics"], ["--reprobe"]])
