@@ -29,14 +29,14 @@ def variant(record: Record, versions: bool = True) -> str:
 
 
 def probe_settings(record: Record, default: Callable[[str, str, str, str], dict[str, Any] | None]) -> dict[str, str]:
-    """What tells its probes' settings from the present defaults, by their names: {"decoder": "max_steps=20000"}.
+    """What tells its probes' settings, and versions, from the present defaults: {"decoder": "max_steps=20000"}.
 
     Those with the defaults are left out, and those that are not registered now. `default` is `probe_default`, or that
     with its answers kept.
     """
     known = {name: default(record.suite, record.budget, record.dataset, name) for name in record.probes}
     asked = {name: probe.get("configuration", {}) for name, probe in record.probes.items()}
-    told = {name: _told(asked[name], fields, {"version"}) for name, fields in known.items() if fields is not None}
+    told = {name: _told(asked[name], fields, set()) for name, fields in known.items() if fields is not None}
     return {name: text for name, text in told.items() if text}
 
 

@@ -198,3 +198,21 @@ def test_a_data_set_that_only_one_folder_has_takes_no_line_from_the_others(rando
         games = ("boxing", "pong", "tennis")
         found = changes(*(runs(v, datasets=games[: v.shape[1]]) for v in (one, other)), Context())
         assert [change.dataset for change in found] == ["boxing", "pong", "mean of 2"]
+
+
+def test_a_mean_of_what_changed_is_over_the_suites_own_data_sets(random):
+    a, b = random.normal(0, 1, (2, 3, 3))
+    of = [[replace(run, suite="atari") for run in runs(v, datasets=("boxing", "pong", "pong-centred"))] for v in (a, b)]
+    found = {change.dataset: change for change in changes(*of, Context())}
+    assert [*found] == ["boxing", "pong", "pong-centred", "mean of 2"]
+    assert found["mean of 2"].before.mean == pytest.approx(a[:, :2].mean())
+
+
+def test_probes_that_were_asked_with_other_settings_are_named():
+    def asked(settings):
+        return [replace(run, probes={"linear": {"told": settings}}) for run in runs(np.ones((2, 1)))]
+
+    context = Context(asked=lambda run: {"linear": told} if (told := run.probes["linear"]["told"]) else {})
+    text = as_markdown(asked(""), asked("floor_draws=7"), context)
+    assert "Asked differently: linear, in A with the defaults, in B with floor_draws=7, on pong." in text
+    assert "Asked differently" not in as_markdown(asked("floor_draws=7"), asked("floor_draws=7"), context)

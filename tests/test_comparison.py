@@ -686,6 +686,76 @@ def test_probes_that_were_asked_with_other_settings_are_named_with_how_many_runs
     assert told(other) == told(replace(one, probes=gone)) == []
 
 
+def test_a_probes_other_version_is_named_among_its_settings():
+    context = replace(CONTEXT, asked=partial(variants.probe_settings, default=variants.probe_default))
+    now = as_read(configuration(probes.create("linear")))
+    before = now | {"version": now["version"] - 1}
+    runs = [
+        game("pong", "scn", seed, 0.5, probes={"linear": {"configuration": c}}) for seed, c in enumerate((now, before))
+    ]
+    (table,) = [table for table in everything(runs, context)["atari-quick"] if table.name == "table3-r2"]
+    told = f"Asked with other settings than the budget's: linear (version={before['version']}, in 1 of 2 runs)."
+    assert told in table.notes
+
+
+def on_frames(probe_frames: int, method: str, values: list[float]) -> list[Record]:
+    """Runs on two games with so many frames for probes, which the variant names; a seed a value."""
+    settings = {"dataset": {"probe_frames": probe_frames}}
+    return [
+        game(name, method, seed, value, digest=f"d{probe_frames}", configuration=settings)
+        for name in ("boxing", "pong")
+        for seed, value in enumerate(values)
+    ]
+
+
+FRAMES = replace(CONTEXT, variant=lambda record: f"probe_frames={record.configuration['dataset']['probe_frames']}")
+
+
+def test_what_saw_other_frames_than_most_is_marked_and_neither_the_best_nor_tested_nor_ranked():
+    many = [*on_frames(50, "scn", [0.5, 0.6, 0.7]), *on_frames(50, "cswm", [0.4, 0.5, 0.7])]
+    many += on_frames(50, "slotwise", [0.1, 0.2, 0.3])
+    runs = [*many, *on_frames(10, "scn", [0.9, 0.91, 0.92]), *on_frames(10, "supervised", [0.95, 0.96, 0.97])]
+    found = {table.name: table for table in everything(runs, FRAMES)["atari-quick"]}
+    for name, of in (("table3-r2", "mean of 2"), ("cross-r2-ridge", "pong")):
+        table = found[name]
+        best, other = (cell(table, of, f"scn (probe_frames={frames})") for frames in (50, 10))
+        assert best.best and not best.apart
+        assert (other.best, other.alike, other.apart, other.signs) == (False, None, True, "¶")
+        assert cell(table, of, "cswm (probe_frames=50)").alike is not None
+        assert any("¶ with other settings of a data set than most, and so not comp" in note for note in table.notes)
+    assert [row.method for row in found["improvement"].rows] == ["cswm", "scn", "slotwise"]
+    told = "Left out: scn (probe_frames=10), supervised (probe_frames=10, ceiling), with other settings of a data set"
+    assert any(note.startswith(told) for note in found["aggregates"].notes)
+    assert cell(found["aggregates"], "scn (probe_frames=50)", "average rank").ours.mean == 1
+
+
+def test_of_as_many_on_one_setting_of_the_data_as_on_another_the_first_are_compared():
+    runs = [*on_frames(50, "scn", [0.5, 0.6]), *on_frames(50, "cswm", [0.4, 0.5]), *on_frames(10, "scn", [0.9, 0.9])]
+    runs += on_frames(10, "cswm", [0.95, 0.96])
+    (table,) = [table for table in everything(runs, FRAMES)["atari-quick"] if table.name == "cross-r2-ridge"]
+    marks = {column.title: c.signs for column, c in zip(table.columns, table.rows[0].cells, strict=True)}
+    assert {title for title, signs in marks.items() if "¶" in signs} == {
+        f"{method} (probe_frames=50)" for method in ("scn", "cswm")
+    }
+
+
+def test_no_mean_over_games_is_of_a_data_set_that_the_suite_does_not_have():
+    random = np.random.default_rng(0)
+    values = {"scn": random.uniform(0.5, 0.9, (3, 2)), "cswm": random.uniform(0.1, 0.4, (3, 2))}
+    usual = tables(grid(values))
+    centred = [game("pong-centred", "scn", 0, 0.99), game("pong-centred", "cswm", 0, 0.01)]
+    found = tables([*grid(values), *centred])
+    for name in ("aggregates", "improvement"):
+        assert found[name].rows == usual[name].rows and "over 2 data sets" in found[name].caption.lower()
+    table, before = found["cross-r2-ridge"], usual["cross-r2-ridge"]
+    assert cell(table, "pong-centred", "scn").ours.mean == 0.99
+    assert table.rows[-1].title == "mean of 2" and table.rows[-1] == before.rows[-1]
+    assert "The mean is over the suite's own data sets, without pong-centred." in table.notes
+    assert not any("own data sets" in note for note in before.notes)
+    mine = tables([game(name, "scn", 0, value) for name, value in (("mine", 0.5), ("yours", 0.75))])
+    assert cell(mine["cross-r2-ridge"], "mean of 2", "scn").ours.mean == 0.625
+
+
 def test_a_record_that_stands_in_two_rows_is_counted_once():
     chosen = {"training": {"tuned": {"chosen": 1e-3}}}
     runs = [game("pong", "scn", 0, 0.5), game("pong", "scn", 0, 0.6, digest="d1", **chosen)]

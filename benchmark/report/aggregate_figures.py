@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmark.report.aggregate_tables import METRIC, samples
+from benchmark.report.aggregate_tables import METRIC, aggregated, samples
 from benchmark.report.bootstrap import profile, resampled
 from benchmark.report.drawing import COLUMN, PAGE, Figure, Read, legend, looks, name_below, panels
 from benchmark.report.scores import Scores
@@ -27,7 +27,7 @@ def profiles(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice" (arXiv 2108.13264).
     """
     known = samples(scores)
-    if len(known) < 2 or len(scores.possible(METRIC)) < 2:
+    if len(known) < 2 or len(aggregated(scores)) < 2:
         return
     figure, axes = panels([""], 1, COLUMN, 1.9)
     handles = {}

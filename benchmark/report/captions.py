@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.records import Record
-from benchmark.report import asked, collapse, edited
+from benchmark.report import apart, asked, collapse, edited
 from benchmark.report.scores import Entrant, Scores
 from benchmark.report.statistics import FEWEST_PAIRS
-from benchmark.report.table import ALIKE, Cell
+from benchmark.report.table import ALIKE, APART, Cell
 from benchmark.suites import SUITES, Training, paper_share, percent
 
 MOST_NAMED = 4
@@ -96,6 +96,8 @@ def notes(
     if ceilings:
         signs.append("A ceiling reads labels.")
     signs += _tested({title: cells for title, cells in compared.items() if any(cell.best for cell in cells)}, entrants)
+    if any(APART in cell.signs for cell in shown):
+        signs.append(f"{APART} {apart.MEANING}")
     if any(cell.distance is not None for cell in shown):
         alone = "" if any(cell.paper_se is not None for cell in shown) else ", here alone as the paper's is not known"
         signs.append(f"Diff.: here less the paper's, in units of the combined standard error{alone}.")
@@ -138,7 +140,8 @@ def _tested(compared: Mapping[str, Sequence[Cell]], entrants: Sequence[Entrant])
 
 
 def _left_untested(cell: Cell, entrant: Entrant) -> bool:
-    return cell.ours is not None and cell.alike is None and not cell.best and entrant.role != "ceiling"
+    compared = entrant.role != "ceiling" and not cell.apart
+    return compared and cell.ours is not None and cell.alike is None and not cell.best
 
 
 def _seeds(seeds: tuple[int, ...], spread: bool) -> str:

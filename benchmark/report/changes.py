@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -70,7 +71,8 @@ def _directions(scores: Scores, entrant: Entrant) -> dict[What, bool]:
 def _of_metric(old: Scores, new: Scores, entrant: Entrant, what: What, better: bool) -> Iterator[Change]:
     """A change for each data set that both have and, of several, one for them all."""
     both = [d for d in new.datasets if old.complete(entrant, (d,), *what) and new.complete(entrant, (d,), *what)]
-    for over in [(dataset,) for dataset in both] + [tuple(both)] * (len(both) > 1):
+    averaged = tuple(dataset for dataset in both if dataset in new.averaged)
+    for over in [(dataset,) for dataset in both] + [averaged] * (len(averaged) > 1):
         one, other = (scores.complete(entrant, over, *what) for scores in (old, new))
         before, after = (summarise([fmean(values) for values in found.values()]) for found in (one, other))
         if before is None or after is None:  # no seed has all of these data sets
@@ -93,10 +95,32 @@ def as_markdown(before: Sequence[Record], after: Sequence[Record], context: Cont
     lines = [_line(change, None if change.p is None else next(adjusted)) for change in found]
     parts = [markdown.grid([[*HEADS], *lines]), NOTE] if lines else ["A and B have no metric of the same run."]
     ours, theirs = _succeeded(before, context), _succeeded(after, context)
+    parts += [f"Asked differently: {told}." for told in _asked_differently(before, after, context)]
     parts += [f"Only in A: {run}." for run in _named(ours - theirs)]
     parts += [f"Only in B: {run}." for run in _named(theirs - ours)]
     parts += [f"Undefined in B: {lost}; no mean above counts it." for lost in _lost(before, after, context)]
     return "\n\n".join(parts) + "\n"
+
+
+def _asked_differently(before: Sequence[Record], after: Sequence[Record], context: Context) -> Iterator[str]:
+    """Probes that the runs on a data set were asked with other settings, or in other versions, in B than in A."""
+    sides = [_settings(records, context) for records in (before, after)]
+    told: dict[str, list[str]] = defaultdict(list)
+    for dataset, probe in sorted(sides[0].keys() & sides[1].keys()):
+        ours, theirs = (" or ".join(sorted(side[dataset, probe])) for side in sides)
+        if ours != theirs:
+            told[f"{probe}, in A with {ours}, in B with {theirs}"].append(dataset)
+    yield from (f"{what}, on {listed(on)}" for what, on in told.items())
+
+
+def _settings(records: Sequence[Record], context: Context) -> dict[tuple[str, str], set[str]]:
+    """By data set and probe, what tells it from the present defaults."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for record in records:
+        settings = context.asked(record)
+        for probe in record.probes:
+            found[record.dataset, probe].add(settings.get(probe, "the defaults"))
+    return found
 
 
 def _lost(before: Sequence[Record], after: Sequence[Record], context: Context) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
+from benchmark.report.apart import apart
 from benchmark.report.captions import caption, notes, provenance
 from benchmark.report.collapse import collapsed
 from benchmark.report.scores import Entrant, Scores
@@ -112,12 +113,13 @@ def beside_the_papers(table: Table) -> Table:
 
 
 def cells(scores: Scores, entrants: Sequence[Entrant], measure: Measure) -> tuple[Cell, ...]:
-    """What a measure comes to for each method, the best among those that are compared, and the paper's value.
+    """What a measure comes to for each method, the best of those that saw the same frames, and the paper's value.
 
     A paper's value belongs to the method as the paper has it, not to another variant of it.
     """
     values = [measure.of(scores, entrant) for entrant in entrants]
-    compared = [measure.compared and entrant.role != "ceiling" for entrant in entrants]
+    others = apart(scores, entrants, measure.over)
+    compared = [measure.compared and entrant.role != "ceiling" and entrant not in others for entrant in entrants]
     best = strongest(values, compared, measure.column.decimals, measure.best)
     alike = _not_worse(scores, entrants, measure, values, compared)
     found = []
@@ -132,6 +134,7 @@ def cells(scores: Scores, entrants: Sequence[Entrant], measure: Measure) -> tupl
                 measure.paper_se.get(entrant.method) if as_published else None,
                 alike=alike.get(i),
                 collapsed=collapsed(meant, entrant, measure.over),
+                apart=measure.compared and entrant in others,
                 covered=None if value else measure.covered(scores, entrant),
                 like_the_paper=measure.like_the_paper,
                 runs=meant.paths(entrant, measure.over),

@@ -25,6 +25,7 @@ SIGNS = {
     "‡": r"$\ddagger$",
     "°": r"\textsuperscript{$\circ$}",
     "§": r"\textsuperscript{\S}",
+    "¶": r"\textsuperscript{\P}",
     "≥": r"$\geq$",
     "ö": r"\"{o}",
     DASH: "---",

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from benchmark.records import Record
 from benchmark.report.statistics import Summary, summarise
+from benchmark.suites import SUITES
 
 T = TypeVar("T")
 Role = Literal["floor", "", "ceiling"]
@@ -83,6 +84,12 @@ class Scores:
     def datasets(self) -> tuple[str, ...]:
         """In alphabetical order."""
         return tuple(sorted({dataset for _, dataset, _ in self.runs}))
+
+    @cached_property
+    def averaged(self) -> tuple[str, ...]:
+        """What means are over: the suite's own, if any, else all. Others, as a game's centred form, stand beside."""
+        own = SUITES[self.suite].datasets if self.suite in SUITES else ()
+        return tuple(dataset for dataset in self.datasets if dataset in own) or self.datasets
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:

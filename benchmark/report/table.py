@@ -17,15 +17,19 @@ ALIKE = "°"
 COLLAPSED = "§"
 """Beside a mean with a collapsed run in it."""
 
+APART = "¶"
+"""Beside a mean that is not compared with the others, as it is of other frames."""
+
 
 @dataclass(frozen=True)
 class Cell:
     """Our value and the paper's; None where there is none. `best`: no other that may be called best beats it.
 
     `paper_se` is the standard error that the paper prints, if it does. `alike`: not significantly worse than the best,
-    None where that was not tested. `bounds` are the ends of an interval to be printed instead of the standard error.
-    `covered`: how many of how many have a value, of the data sets whose mean is missing or of what else a table is
-    about. `like_the_paper`: both are of the same data sets. `runs` are the paths of the records behind it.
+    None where that was not tested; `apart`: of other frames, so that it is neither. `bounds` are the ends of an
+    interval to be printed instead of the standard error. `covered`: how many of how many have a value, of the data sets
+    whose mean is missing or of what else a table is about. `like_the_paper`: both are of the same data sets. `runs` are
+    the paths of the records behind it.
     """
 
     ours: Summary | None = None
@@ -34,6 +38,7 @@ class Cell:
     paper_se: float | None = None
     alike: bool | None = None
     collapsed: bool = False
+    apart: bool = False
     bounds: tuple[float, float] | None = None
     covered: tuple[int, int] | None = None
     like_the_paper: bool = True
@@ -54,7 +59,9 @@ class Cell:
     @property
     def signs(self) -> str:
         """What stands beside the mean."""
-        return ALIKE * bool(self.alike and not self.best) + COLLAPSED * (self.collapsed and self.ours is not None)
+        if self.ours is None:
+            return ""
+        return ALIKE * bool(self.alike and not self.best) + COLLAPSED * self.collapsed + APART * self.apart
 
     def spread(self, decimals: int) -> str:
         """What follows the mean, after a space: the bounds if there are any, else the standard error."""

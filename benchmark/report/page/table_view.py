@@ -7,12 +7,16 @@ from itertools import groupby
 
 from benchmark.report.captions import PLUMBING, sentences
 from benchmark.report.page.elements import Markup, element, join
-from benchmark.report.table import ALIKE, COLLAPSED, Cell, Column, Row, Table, number, signed
+from benchmark.report.table import ALIKE, APART, COLLAPSED, Cell, Column, Row, Table, number, signed
 
 Numbers = Mapping[str, int]
 """The number of each run in the page, by the path of its record."""
 
-MEANINGS = {ALIKE: "not significantly worse than the best", COLLAPSED: "a run in it collapsed"}
+MEANINGS = {
+    ALIKE: "not significantly worse than the best",
+    COLLAPSED: "a run in it collapsed",
+    APART: "of other frames, and not compared",
+}
 
 
 def render(table: Table, numbers: Numbers) -> Markup:
