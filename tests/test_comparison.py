@@ -698,6 +698,16 @@ def test_a_probes_other_version_is_named_among_its_settings():
     assert told in table.notes
 
 
+def test_a_table_tells_the_settings_of_those_probes_alone_whose_numbers_it_has():
+    other = {"configuration": {"depth": 3}}
+    context = replace(CONTEXT, asked=lambda run: {"linear": "floor_draws=7", "masks": "depth=3"})
+    found = everything([game("pong", "scn", 0, 0.5, probes={"linear": other, "masks": other})], context)
+    of = {table.name: table for folder in found.values() for table in folder}
+    for name in ("headline", "table3-r2", "cross-r2-ridge"):
+        told = [note for note in of[name].notes if "Asked" in note]
+        assert told == ["Asked with other settings than the budget's: linear (floor_draws=7)."]
+
+
 def on_frames(probe_frames: int, method: str, values: list[float]) -> list[Record]:
     """Runs on two games with so many frames for probes, which the variant names; a seed a value."""
     settings = {"dataset": {"probe_frames": probe_frames}}

@@ -116,7 +116,8 @@ def _notes(scores: Scores, known: Samples) -> tuple[str, ...]:
     none = "One seed has no interval, nor has a rank or a chance in which it counts." if 1 in counts else ""
     part = "In round brackets: how many seeds have every data set." if min(counts) < len(scores.seeds) else ""
     beware = few if any(1 < count < FEW_SEEDS for count in counts) else ""
-    found = (beware, none, part, missing, elsewhere, *footnotes(scores, scores.entrants()))
+    shown = {(dataset, "linear") for dataset in aggregated(scores)}
+    found = (beware, none, part, missing, elsewhere, *footnotes(scores, scores.entrants(), shown))
     return tuple(filter(None, found))
 
 

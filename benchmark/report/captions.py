@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from benchmark.records import Record
 from benchmark.report import apart, asked, collapse, edited
@@ -82,40 +82,49 @@ def listed(names: Iterable[str]) -> str:
 
 
 def notes(
-    scores: Scores, entrants: Sequence[Entrant], compared: Mapping[str, Sequence[Cell]], bold: str = "the highest"
+    scores: Scores,
+    entrants: Sequence[Entrant],
+    compared: Mapping[str, Sequence[Cell]],
+    shown: Collection[tuple[str, str]],
+    bold: str = "the highest",
 ) -> tuple[str, ...]:
     """Below the table: bold, the marks that its cells have, dash, how many runs did not succeed and which collapsed.
 
-    `compared` has the cells of which one is the best, by the title of their column or row.
+    `compared` has the cells of which one is the best, by the title of their column or row; `shown` are the data sets
+    and probes whose metrics these are.
     """
-    shown = [cell for cells in compared.values() for cell in cells]
+    cells = [cell for found in compared.values() for cell in found]
     ceilings = any(entrant.role == "ceiling" for entrant in entrants)
     signs = []
-    if any(cell.best for cell in shown):
+    if any(cell.best for cell in cells):
         signs.append(f"Bold: {bold} as printed{', ceilings left out' if ceilings else ''}.")
     if ceilings:
         signs.append("A ceiling reads labels.")
-    signs += _tested({title: cells for title, cells in compared.items() if any(cell.best for cell in cells)}, entrants)
-    if any(APART in cell.signs for cell in shown):
+    signs += _tested({title: found for title, found in compared.items() if any(cell.best for cell in found)}, entrants)
+    if any(APART in cell.signs for cell in cells):
         signs.append(f"{APART} {apart.MEANING}")
-    if any(cell.distance is not None for cell in shown):
-        alone = "" if any(cell.paper_se is not None for cell in shown) else ", here alone as the paper's is not known"
+    if any(cell.distance is not None for cell in cells):
+        alone = "" if any(cell.paper_se is not None for cell in cells) else ", here alone as the paper's is not known"
         signs.append(f"Diff.: here less the paper's, in units of the combined standard error{alone}.")
     runs = {record.path: record for record in scores.runs.values()}  # one that two rows share counts once
     status = Counter(record.status for record in runs.values())
     missing = "Dash: not run, failed, undefined, or a mean that needs such a value."
     failed = status["failed"]
-    if any(cell.covered for cell in shown):
+    if any(cell.covered for cell in cells):
         missing += " Beside it, how many of the data sets have a value."
     missing += f" Of {len(runs)} runs {failed} failed" if failed else ""
     answered = any(record.status == "failed" and record.standing for record in runs.values())
     missing += (", of which what other probes answered is shown." if answered else ".") if failed else ""
-    return tuple(filter(None, (" ".join(signs), missing, *footnotes(scores, entrants))))
+    return tuple(filter(None, (" ".join(signs), missing, *footnotes(scores, entrants, shown))))
 
 
-def footnotes(scores: Scores, entrants: Sequence[Entrant]) -> tuple[str, ...]:
+def footnotes(scores: Scores, entrants: Sequence[Entrant], shown: Collection[tuple[str, str]]) -> tuple[str, ...]:
     """What to know of some of the runs: probes of other settings, slots that collapsed, code edited between them."""
-    return asked.footnote(scores, entrants), collapse.footnote(scores, entrants), edited.footnote(scores, entrants)
+    return (
+        asked.footnote(scores, entrants, shown),
+        collapse.footnote(scores, entrants),
+        edited.footnote(scores, entrants),
+    )
 
 
 def _tested(compared: Mapping[str, Sequence[Cell]], entrants: Sequence[Entrant]) -> list[str]:

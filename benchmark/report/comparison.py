@@ -48,6 +48,11 @@ class Measure:
         """As `Scores.value` takes it."""
         return self.metric, self.target, self.probe
 
+    @property
+    def places(self) -> set[tuple[str, str]]:
+        """The data sets, and the probe that was asked there."""
+        return {(dataset, self.probe) for dataset in self.over}
+
     def complete(self, scores: Scores, entrant: Entrant) -> dict[int, list[float]]:
         """As `Scores.complete` has it."""
         return scores.complete(entrant, self.over, *self.what)
@@ -97,7 +102,7 @@ def by_method(
         for entrant, row in zip(entrants, zip(*columns, strict=True), strict=True)
     )
     compared = {head.full_title: column for head, column in zip(heads, columns, strict=True)}
-    below = notes(scores, entrants, compared, bold)
+    below = notes(scores, entrants, compared, {place for measure in measures for place in measure.places}, bold)
     text, seeds, origin = caption(lead, scores), len(scores.seeds), provenance(scores)
     return beside_the_papers(Table(name, text, "method", heads, rows, seeds, below, origin))
 

@@ -60,7 +60,8 @@ def tables(sets: Sequence[Scores]) -> list[Table]:
 def _headline(sets: Sequence[Scores]) -> Table:
     everyone = replace(sets[0], runs={key: run for scores in sets for key, run in scores.runs.items()})
     entrants = everyone.entrants()
-    columns = [(measure.column, cells(scores, entrants, measure)) for scores in sets for measure in _columns(scores)]
+    measured = [(scores, measure) for scores in sets for measure in _columns(scores)]
+    columns = [(measure.column, cells(scores, entrants, measure)) for scores, measure in measured]
     rows = tuple(
         Row(entrant.title, tuple(found[i] for _, found in columns), method=entrant.method)
         for i, entrant in enumerate(entrants)
@@ -71,10 +72,11 @@ def _headline(sets: Sequence[Scores]) -> Table:
     text = " ".join(filter(None, (warning(everyone.budget), LEAD, *about, SEEDS, f"Budget {everyone.budget}.", steps)))
     heads = tuple(column for column, _ in columns)
     best = "the lowest MSE, else the highest" if any("MSE" in head.title for head in heads) else "the highest"
-    below = notes(everyone, entrants, {head.full_title: found for head, found in columns}, best)
+    shown = {place for _, measure in measured for place in measure.places}
+    below = notes(everyone, entrants, {head.full_title: found for head, found in columns}, shown, best)
     most = max(len(scores.seeds) for scores in sets)
     table = Table("headline", text, "method", heads, rows, most, below, provenance(everyone))
-    return with_yardsticks(table, [(scores, measure) for scores in sets for measure in _columns(scores)])
+    return with_yardsticks(table, measured)
 
 
 FLOORS = {"compactness_std": "compactness_floor", "modularity_std": "modularity_floor"}

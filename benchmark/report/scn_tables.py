@@ -124,9 +124,10 @@ def _by_dataset(
     rows = [Row(d, row((d,), paper.get(d, {})), mark=marks[d]) for d in scores.datasets]
     mean = Row(f"mean of {len(scores.averaged)}", row(scores.averaged, paper.get("", {})), summary=True)
     below = tuple(f"{sign} {text}" for sign, (_, text) in MARKS.items() if any(sign in mark for mark in marks.values()))
+    shown = {(dataset, "linear") for dataset in scores.datasets}
     beside = [dataset for dataset in scores.datasets if dataset not in scores.averaged]
     below += (f"The mean is over the suite's own data sets, without {listed(beside)}.",) if beside else ()
-    below = (*notes(scores, entrants, {each.title: each.cells for each in (*rows, mean)}), *below)
+    below = (*notes(scores, entrants, {each.title: each.cells for each in (*rows, mean)}, shown), *below)
     text, seeds, origin = caption(lead, scores), len(scores.seeds), provenance(scores)
     return beside_the_papers(Table(name, text, "data set", columns, (*rows, mean), seeds, below, origin))
 

@@ -87,9 +87,12 @@ class Scores:
 
     @cached_property
     def averaged(self) -> tuple[str, ...]:
-        """What means are over: the suite's own, if any, else all. Others, as a game's centred form, stand beside."""
-        own = SUITES[self.suite].datasets if self.suite in SUITES else ()
-        return tuple(dataset for dataset in self.datasets if dataset in own) or self.datasets
+        """What means are over: the suite's own, where there are several; others, as a game's centred form, stand beside
+        them. Else all.
+        """
+        known = SUITES[self.suite].datasets if self.suite in SUITES else ()
+        own = tuple(dataset for dataset in self.datasets if dataset in known)
+        return own if len(own) > 1 else self.datasets
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
