@@ -14,7 +14,7 @@ from made import decoded, failed, film, record, rollout, row, written
 
 from benchmark.records import Record
 from benchmark.report import aggregate_figures, frame_figures, line_figures, position_figures, scn_figures
-from benchmark.report.drawing import COLOURS, PAGE, looks, panels, style, troubles
+from benchmark.report.drawing import COLOURS, COLUMN, PAGE, legend, looks, panels, style, troubles
 from benchmark.report.figures import arrays, write_figures
 from benchmark.report.scores import Context, Scores
 
@@ -468,3 +468,20 @@ def test_titles_of_panels_keep_to_their_panels_however_long_they_are():
         for panel in panels_.values()
     ]
     assert min(heights) == pytest.approx(heights[-1], rel=0.1)
+
+
+@pytest.mark.parametrize("width", [COLUMN, PAGE])
+@pytest.mark.parametrize(
+    "name", ["scn {}", "slotwise {} (train_frames=10000, probe_frames=10000, max_episode_steps=500)"]
+)
+def test_a_legend_is_inside_the_figure_and_panels_keep_their_height_however_long_names_are(name, width):
+    with style():
+        figure, axes = panels([""], 1, width, 1.9)
+        (line,) = axes[""].plot([0, 1])
+        legend(figure, {name.format(i) * 2: line for i in range(24)}, 2)
+        figure.savefig(io.BytesIO())
+        figure.canvas.draw()
+    (box,), whole = [each.get_window_extent() for each in figure.legends], figure.bbox
+    assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0
+    assert not box.overlaps(axes[""].get_tightbbox())
+    assert axes[""].get_position().height * figure.get_figheight() == pytest.approx(1.9, rel=0.15)

@@ -60,6 +60,10 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":")
 LETTERS = 16
 """Of a panel's title, how many fit into an inch."""
+LEGEND_LETTERS = 20
+"""The same of a legend's names, whose letters are smaller."""
+KEY = 0.35
+"""Inches beside a name of a legend: the line that it names, and what is left free."""
 LINE = 0.13
 """The height in inches of one more line of a title."""
 HATCHES = ("", "//////", "......", "xxxxxx")
@@ -116,10 +120,20 @@ def name_below(panel: Axes, names: Mapping[float, str]) -> float:
 
 
 def legend(figure: Figure, handles: Mapping[str, Any], columns: int) -> None:
-    """Below all panels, which keep their height."""
-    figure.set_figheight(figure.get_figheight() + 0.14 * math.ceil(len(handles) / columns))
+    """Below all panels, which keep their height; in fewer columns, and lines, where names are too long for these."""
+    longest = max(map(len, handles), default=0)
+    while columns > 1 and longest > _letters(figure, columns):
+        columns -= 1
+    names = [fill(name, _letters(figure, columns)) for name in handles]
+    more = 0.12 * sum(name.count("\n") for name in names)  # only in a single column
+    figure.set_figheight(figure.get_figheight() + 0.14 * math.ceil(len(names) / columns) + more)
     where = {"loc": "outside lower center", "ncols": columns, "columnspacing": 1.5}
-    figure.legend(list(handles.values()), list(handles), **where)
+    figure.legend(list(handles.values()), names, **where)
+
+
+def _letters(figure: Figure, columns: int) -> int:
+    """Of a name, how many fit into one of so many columns of a legend."""
+    return round(LEGEND_LETTERS * (figure.get_figwidth() / columns - KEY))
 
 
 def logarithmic(panel: Axes) -> None:
