@@ -125,7 +125,7 @@ def legend(figure: Figure, handles: Mapping[str, Any], columns: int) -> None:
     while columns > 1 and longest > _letters(figure, columns):
         columns -= 1
     names = [fill(name, _letters(figure, columns)) for name in handles]
-    more = 0.12 * sum(name.count("\n") for name in names)  # only in a single column
+    more = 0.115 * sum(name.count("\n") for name in names)  # only in a single column
     figure.set_figheight(figure.get_figheight() + 0.14 * math.ceil(len(names) / columns) + more)
     where = {"loc": "outside lower center", "ncols": columns, "columnspacing": 1.5}
     figure.legend(list(handles.values()), names, **where)
