@@ -99,12 +99,15 @@ def _main(options: argparse.Namespace) -> int:
 
 
 def check_records(out: Path) -> None:
-    """Raise UserError for a folder that is not there, and for one whose folders have the records."""
+    """Raise UserError for a folder that is not there, and for one without records, whose other files would be
+    overwritten.
+    """
     if not out.exists():
         raise UserError(f"--report-only: {str(out)!r} does not exist; name a folder that has records with --out")
-    inside = sorted(str(runs.parent) for runs in out.glob("*/runs"))
-    if inside and not (out / "runs").exists():
-        raise UserError(f"--report-only: {str(out)!r} has no records; with --out name {' or '.join(inside)}")
+    if out.is_dir() and any(out.iterdir()) and not (out / "runs").is_dir():
+        inside = sorted(str(runs.parent) for runs in out.glob("*/runs"))
+        where = " or ".join(inside) or "a folder with `runs` in it"
+        raise UserError(f"--report-only: {str(out)!r} has no records; with --out name {where}")
 
 
 def carry_out(grid: list[plan.Run], folder: str, cache: Path, options: argparse.Namespace) -> int:

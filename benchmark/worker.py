@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.cores:
         os.sched_setaffinity(0, options.cores)  # before NumPy and JAX count the cores and start their threads
-    events = _private_output()
+    given, events = _private_input(), _private_output()
 
     from benchmark import stopping
     from benchmark.engines.events import Teller
@@ -46,13 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     teller = Teller(events)
     try:
         with stopping.listening():
-            _serve(options.arguments, teller)
+            _serve(options.arguments, given, teller)
     except UserError as error:
         teller.tell("mistake", text=str(error))
         return 2
     except stopping.Stopped:
         return stopping.CODE
     return 0
+
+
+def _private_input() -> TextIO:
+    """Standard input, which is for tasks alone; a plug-in that reads it, or closes it, finds an empty one."""
+    given, nothing = os.fdopen(os.dup(0)), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return given
 
 
 def _private_output() -> TextIO:
@@ -62,7 +70,7 @@ def _private_output() -> TextIO:
     return events
 
 
-def _serve(arguments: Sequence[str], teller: Teller) -> None:
+def _serve(arguments: Sequence[str], given: TextIO, teller: Teller) -> None:
     from benchmark.devices import check_devices
     from benchmark.loss_logs import with_log
     from benchmark.machine import cache_folder, provenance, set_up_jax
@@ -75,7 +83,7 @@ def _serve(arguments: Sequence[str], teller: Teller) -> None:
     cache = cache_folder()
     set_up_jax(cache)
     provenance()
-    tasks, runner = _tasks(), None
+    tasks, runner = _tasks(given), None
     while task := tasks():
         out = options.out / task["folder"]
         if runner is None or runner.out != out:
@@ -116,13 +124,13 @@ def _items(options: argparse.Namespace, task: dict[str, Any], cache: Path, telle
     return items
 
 
-def _tasks() -> Callable[[], dict[str, Any] | None]:
+def _tasks(given: TextIO) -> Callable[[], dict[str, Any] | None]:
     """A function that waits for the next line of the input; it gives None where there will be none."""
     lines: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
     idle = threading.Event()
 
     def listen() -> None:
-        for line in sys.stdin:
+        for line in given:
             lines.put(json.loads(line))
         busy = not idle.is_set()
         lines.put(None)

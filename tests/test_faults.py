@@ -195,6 +195,32 @@ def test_workers_that_keep_dying_end_the_command_with_what_they_said(tmp_path):
         list(crew.execute([plan.Item(run, "new")], PlainProgress({run.path: 1.0})))
 
 
+ASKS = """
+from dataclasses import dataclass
+from benchmark.registry import methods
+from methods.random_cnn import RandomCNN
+
+
+@methods.register("asks")
+@dataclass(frozen=True, kw_only=True)
+class Asks(RandomCNN):
+    def build(self, spec, rngs):
+        {what}
+        return super().build(spec, rngs)
+"""
+
+
+@pytest.mark.parametrize(("what", "why"), [("input()", "EOFError"), ("exit(3)", "SystemExit: 3")])
+def test_a_plugin_that_reads_the_input_or_closes_it_fails_its_run_in_a_worker_too(tmp_path, what, why):
+    plugin = tmp_path / "asks.py"
+    plugin.write_text(ASKS.format(what=what))
+    grid = tiny_grid.arguments(tmp_path, "asks,random-cnn", 1, 2, "--plugin", str(plugin), "--workers", "2")
+    shown, _ = (process := tiny_grid.start(tmp_path, *grid)).communicate(timeout=LIMIT)
+    assert process.returncode == 1, shown
+    found = {record.method: record for record in records.read_all(tmp_path)[0]}
+    assert found["random-cnn"].status == "ok" and why in found["asks"].reason
+
+
 @contextmanager
 def file_system(folder: Path, options: str):
     """A small one in memory, mounted on the folder."""

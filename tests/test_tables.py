@@ -10,6 +10,7 @@ from pathlib import Path
 import made
 import pytest
 
+from benchmark.errors import UserError
 from benchmark.records import Record
 from benchmark.report import latex, markdown
 from benchmark.report.published import published
@@ -571,3 +572,26 @@ def test_the_caption_speaks_of_a_failed_run_whose_numbers_are_shown():
 def test_no_answers_are_promised_of_a_run_that_failed_in_training():
     table = tables([record("boxing", "scn", r2=0.9), failed("pong", "scn")])["table3-r2"]
     assert any(note.endswith("Of 2 runs 1 failed.") for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "[gridworld]\nsetcon = { mse_p = [1.2, 0.2], mse_s = 0.07 }",
+            "gridworld.setcon.mse_s is 0.07; expected [",
+        ),
+        ("[gridworld]\nsetcon = { mse_p = [1.2, 0.2], mse_s = [0.07] }", "gridworld.setcon.mse_s is [0.07]; expected"),
+        ("[gridworld]\nsetcon = { mse_p = [nan, 0.2] }", "gridworld.setcon.mse_p is [nan, 0.2]; expected [mean"),
+        ('[r2]\npong = { scn = 0.5, cswm = "0.7" }', "r2.pong.cswm is '0.7'; expected a finite number"),
+        ("[r2]\npong = = 3", "(at line 2, column 8); mend it, or put back"),
+        (None, "No such file or directory; papers' values are read from it"),
+    ],
+)
+def test_a_mistake_in_a_papers_values_is_named_with_its_place(tmp_path, monkeypatch, text, told):
+    monkeypatch.setattr("benchmark.report.published.PAPERS", tmp_path)
+    if text is not None:
+        (tmp_path / "new2020.toml").write_text(text)
+    with pytest.raises(UserError) as error:
+        published("new2020")
+    assert str(error.value).startswith(f"{tmp_path / 'new2020.toml'}: ") and told in str(error.value)
