@@ -66,7 +66,8 @@ def _main(options: argparse.Namespace) -> int:
         print(listing(), flush=True)
         return 0
     if options.compare:
-        print(compare(*options.compare), end="", flush=True)
+        before, after = options.compare
+        print(compare(before, after, named(options)), end="", flush=True)
         return 0
     candidates = tuning.candidates(grid) if options.tune else []
     if options.tune and not candidates:

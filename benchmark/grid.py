@@ -36,8 +36,9 @@ def wanted(options: argparse.Namespace) -> list[plan.Run]:
 
 
 def named(options: argparse.Namespace) -> Callable[[Record], bool]:
-    """Is a record of one of the methods, data sets and suites that the options name? All are where they name none."""
+    """Is a record of the methods, data sets, suites and budget that the options name, or all where they name none?"""
     lists = {"method": options.methods, "dataset": options.datasets, "suite": options.suite}
+    lists["budget"] = options.shown_budget
     names = {kind: text.replace(",", " ").split() for kind, text in lists.items() if text is not None}
     wanted = {kind: some for kind, some in names.items() if "all" not in some}
     return lambda record: all(getattr(record, kind) in some for kind, some in wanted.items())

@@ -27,6 +27,9 @@ class Parser(argparse.ArgumentParser):
         _, unrecognized, texts = message.partition("unrecognized arguments: ")
         options = [text.lstrip("-").partition("=")[0] for text in texts.split() if text.startswith("-")]
         if unrecognized and not options:
+            for sign, option in (("=", "--set"), (".py", "--plugin")):
+                if all(sign in text for text in texts.split()):
+                    return f"write {option} before each"
             return "a list has commas and no blanks"
         known = [option.removeprefix("--") for option in self._option_string_actions if option.startswith("--")]
         close = closest(options[0], known) if options else None
@@ -34,12 +37,14 @@ class Parser(argparse.ArgumentParser):
 
 
 class Once(argparse.Action):
-    """Of an option that takes a list: given twice, the second would silently take the place of the first."""
+    """Of an option that, given twice, would silently be what it is the second time."""
 
     def __call__(self, parser: Any, options: Any, values: Any, option: str | None = None) -> None:
         """Raises UserError where it has been given before."""
         if getattr(options, self.dest) is not None:
-            raise UserError(f"{option} is given twice; name all in one list: {option} A,B")
+            single = self.dest in ("seeds", "budget")
+            remedy = "leave one of them out" if single else f"name all in one list: {option} A,B"
+            raise UserError(f"{option} is given twice; {remedy}")
         setattr(options, self.dest, values)
 
 
@@ -53,8 +58,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--datasets", action=Once, metavar="A,B", help="data sets, instead of all of the suite's")
     add("--probes", action=Once, metavar="A,B", help="probes, instead of the suite's")
     add("--plugin", action="extend", nargs="+", default=[], metavar="P", help="files or modules with what is yours")
-    add("--seeds", type=_seeds, default=1, metavar="N", help="seeds 0 to N-1 of every run (default: 1)")
-    add("--budget", default="quick", metavar="NAME", help="smoke, quick (default) or paper")
+    add("--seeds", action=Once, type=_seeds, metavar="N", help="seeds 0 to N-1 of every run (default: 1)")
+    add("--budget", action=Once, metavar="NAME", help="smoke, quick (default) or paper")
     add("--out", type=_folder, default=ROOT / "results" / "local", metavar="DIR", help="records and tables")
     add("--tune", action="store_true", help="choose learning rates first, among five, as SetCon's authors did")
     add("--devices", type=_positive, default=1, metavar="N", help="share every batch among N devices (default: 1)")
@@ -81,6 +86,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(given)
     options.arguments = given
     _check_together(options)
+    options.shown_budget, options.budget, options.seeds = options.budget, options.budget or "quick", options.seeds or 1
     return options
 
 

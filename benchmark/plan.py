@@ -207,7 +207,8 @@ def examine(run: Run, out: Path, cache: Path, retry_failed: bool = False, reprob
         raise UserError(f"{path}: {why}; it may be whole, so that nothing is done: {remedy}") from None
     except records.DamagedRecordError as error:
         return Item(run, "damaged", f"{run.path}: {error}; it is set aside and the run done again")
-    run = replace(run, suite=record.suite, budget=record.budget)  # another suite's may be the same run: it stays there
+    if not record.probes.keys() <= run.probe_digests.keys():  # with the answers that stay, it stays in their suite
+        run = replace(run, suite=record.suite, budget=record.budget)
     kept, changed = run.kept_parameters(out, cache, record), _changed_probes(run, record)
     damaged = "its arrays for figures are damaged" if parameters.arrays_damaged(out, record) else ""
     failed = _failed_before(record, tuple(run.probe_digests))

@@ -116,4 +116,6 @@ def _mistakes_named(told: str) -> Iterator[None]:
         raise UserError(f"{told}: {place(error)}: {error}") from None
     except RAISED as error:
         reason = str(error).partition("\n")[0]
+        if "non-frozen dataclass" in reason:
+            reason += "; put @dataclass(frozen=True, kw_only=True) above the class"
         raise UserError(f"{told}: {place(error)}: {type(error).__name__}: {reason}") from None

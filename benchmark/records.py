@@ -202,10 +202,12 @@ def read_all(out: Path) -> tuple[list[Record], list[tuple[Path, str]]]:
     return good, damaged
 
 
-def frame(out: Path | str) -> pandas.DataFrame:
+def frame(out: Path | str, plugins: Iterable[str] = ()) -> pandas.DataFrame:
     """All metrics under an output folder, one row a metric, for work of one's own in a notebook.
 
-    `settings` is what tells a run from the present defaults. Raises FileNotFoundError where there are no records.
+    `settings` is what tells a run from the present defaults; of what is registered by none of the `plugins`, paths or
+    names of modules, a part of its digest. Raises FileNotFoundError where there are no records, UserError for a plug-in
+    that cannot be imported.
     """
     import pandas
 
@@ -216,7 +218,7 @@ def frame(out: Path | str) -> pandas.DataFrame:
         raise FileNotFoundError(
             f"there are no records under {str(out)!r}; name an output folder, which has `runs` in it"
         )
-    load_plugins(())
+    load_plugins(plugins)
     return pandas.DataFrame(tidy(read_all(Path(out))[0], settings))
 
 

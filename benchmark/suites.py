@@ -220,10 +220,13 @@ SUITES: dict[str, Suite] = {
 
 
 def paper_share(suite: str, dataset: str, training: Training) -> float | None:
-    """Frames that training sees on a data set of the suite, as a share of the paper's; None for any other data set."""
-    if dataset not in SUITES[suite].datasets:
+    """Frames that training sees on a data set of the suite, as a share of the paper's; None for any other data set, and
+    for a suite that has no such budget.
+    """
+    paper = SUITES[suite].budgets.get("paper")
+    if dataset not in SUITES[suite].datasets or paper is None:
         return None
-    return training.frames / SUITES[suite].budgets["paper"].on(dataset).training.frames
+    return training.frames / paper.on(dataset).training.frames
 
 
 def percent(share: float) -> str:

@@ -8,7 +8,7 @@ from benchmark.configure import Configuration
 from benchmark.errors import UserError
 from benchmark.plan import runs
 from benchmark.records import Record
-from benchmark.registry import configuration
+from benchmark.registry import configuration, datasets, methods
 
 
 def variant(record: Record, versions: bool = True) -> str:
@@ -58,5 +58,11 @@ def _told(fields: dict[str, Any], default: dict[str, Any], ignored: set[str]) ->
 
 
 def settings(record: Record, versions: bool = True) -> str:
-    """The `variant`, and "tuned" where `--tune` chose the learning rate."""
+    """The `variant`, and "tuned" where `--tune` chose the learning rate.
+
+    Of a method or data set that is not registered now, whose defaults are not known, a part of the digest instead, but
+    without `versions`.
+    """
+    if versions and not (record.method in methods and record.dataset in datasets):
+        return f"configuration {record.digest[:6]}"
     return ", ".join(filter(None, (variant(record, versions), "tuned" * record.tuned)))

@@ -188,6 +188,10 @@ def test_the_command_prints_it_and_a_folder_without_records_is_a_mistake(tmp_pat
     path.with_name("seed-1.json").write_text("{")
     assert main(["--compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
     assert "left out: runs/" in capsys.readouterr().err
+    assert main(["--compare", str(tmp_path / "a"), str(tmp_path / "b"), "--methods", "scn", "--budget", "quick"]) == 0
+    assert "+0.25" in capsys.readouterr().out
+    assert main(["--compare", str(tmp_path / "a"), str(tmp_path / "b"), "--methods", "cswm"]) == 2
+    assert "no records of what is named under" in capsys.readouterr().err
     assert main(["--compare", str(tmp_path / "a"), str(tmp_path / "c")]) == 2
     assert "no records under" in capsys.readouterr().err
 

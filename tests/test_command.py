@@ -100,6 +100,9 @@ def command(out: Path, *arguments: str) -> int:
         (["--scheduler-resources", "GPU=1"], "goes with --scheduler"),
         (["--out", ""], "an empty name is no folder"),
         (["--report-only"], "does not exist; name a folder that has records"),
+        (["--seeds", "2", "--seeds", "3"], "--seeds is given twice; leave one of them out"),
+        (["--budget", "smoke", "--budget", "quick"], "--budget is given twice; leave one of them out"),
+        (["--set", "training.steps=5", "training.frames_per_step=64"], "=64; write --set before each"),
         (["--frobnicate"], "unrecognized arguments: --frobnicate; --help lists the options"),
     ],
 )
@@ -328,7 +331,8 @@ def test_report_only_shows_the_methods_data_sets_and_suites_that_are_named(copy,
     assert shown() == shown("--methods", "all", "--datasets", "tiny") == everyone
     assert shown("--methods", "scn,cswm") == {"scn"}
     capsys.readouterr()
-    for nothing in (["--methods", "setcon"], ["--datasets", "pong"], ["--suite", "worlds"]):
+    assert shown("--budget", "smoke") == everyone
+    for nothing in (["--methods", "setcon"], ["--datasets", "pong"], ["--suite", "worlds"], ["--budget", "paper"]):
         assert main(["--report-only", "--out", str(copy), *nothing]) == 2
         assert "records under" in (told := capsys.readouterr().err) and "is of the methods, data sets" in told
 

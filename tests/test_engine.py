@@ -110,14 +110,17 @@ def test_what_a_probe_answered_before_it_failed_does_not_come_back_when_the_run_
     assert [row["probe"] for row in failed(fell, MemoryError("full")).standing] == ["linear"]
 
 
-def test_a_run_that_two_suites_have_stays_in_the_one_in_whose_tables_it_stands(tmp_path):
+def test_a_run_that_two_suites_have_stays_in_the_one_whose_answers_it_keeps(tmp_path):
     (here,), (there,) = (
-        plan.runs(Configuration(suite, "smoke"), ["random-cnn"], ["gridworld"], 1) for suite in ("synthetic", "colours")
+        plan.runs(Configuration(suite, "smoke", (), ("diagnostics",)), ["random-cnn"], ["gridworld"], 1)
+        for suite in ("synthetic", "colours")
     )
     assert here.path == there.path
-    records.write(tmp_path, replace(blank(here), status="ok"))
-    (item,) = plan.plan([there], tmp_path, tmp_path, retry_failed=False, reprobe=False)
-    assert (item.state, item.run.suite, item.run.probes) == ("new", "synthetic", there.probes)
+    asked = {name: {"configuration": {"version": 1}, "digest": ""} for name in ("decoder", "diagnostics")}
+    for known, suite in ((asked, "synthetic"), ({"diagnostics": asked["diagnostics"]}, "colours")):
+        records.write(tmp_path, replace(blank(here), status="ok", probes=known))
+        (item,) = plan.plan([there], tmp_path, tmp_path, retry_failed=False, reprobe=False)
+        assert (item.state, item.run.suite) == ("new", suite)
 
 
 def test_identity_changes_with_every_field_and_not_with_the_seed(run):

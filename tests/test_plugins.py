@@ -119,7 +119,7 @@ PROBE = CLASS.format(
         ),
         (
             CLASS.format(body="@methods.register('mine')\n@dataclass\nclass Mine(scn): pass"),
-            "mine.py, line 8: TypeError: cannot inherit non-frozen dataclass from a frozen one",
+            "mine.py, line 8: TypeError: cannot inherit non-frozen dataclass from a frozen one; put @dataclass(",
         ),
         (
             CLASS.format(

@@ -9,6 +9,7 @@ from benchmark import records
 from benchmark.configure import Configuration, parse_overrides
 from benchmark.plan import runs
 from benchmark.records import DamagedRecordError, Record
+from benchmark.registry import methods
 
 RECORD = Record("atari", "quick", "pong", "scn", 0, "abcd", "ok", metrics=[{"metric": "r2", "value": 0.1 + 0.2}])
 
@@ -100,6 +101,20 @@ def test_in_a_data_frame_runs_of_other_settings_are_told_apart(tmp_path):
         records.write(tmp_path, replace(RECORD, method="scn", budget="smoke", digest=name, configuration=configuration))
     table = records.frame(str(tmp_path))
     assert dict(zip(table.digest, table.settings, strict=True)) == {"a": "", "b": "diversity_weight=0.5"}
+
+
+def test_in_a_data_frame_settings_of_a_strangers_method_are_told_apart_by_their_digest(tmp_path, monkeypatch):
+    configured = replace(RECORD, method="theirs", configuration={"method": {}, "dataset": {}, "training": {}})
+    for name in ("0123456789abcdef", "fedcba9876543210"):
+        records.write(tmp_path, replace(configured, digest=name))
+    assert [*records.frame(tmp_path).settings] == ["configuration 012345", "configuration fedcba"]
+    plugin = tmp_path / "theirs.py"
+    plugin.write_text(
+        "from benchmark.registry import methods\nfrom methods.scn import SCN\nfrom dataclasses import dataclass\n"
+        "@methods.register('theirs')\n@dataclass(frozen=True, kw_only=True)\nclass Theirs(SCN): pass\n"
+    )
+    monkeypatch.setattr(methods, "_entries", dict(methods._entries))
+    assert [*records.frame(tmp_path, [str(plugin)]).settings] == ["", ""]
 
 
 def variant(record: records.Record) -> str:

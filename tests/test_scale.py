@@ -52,6 +52,8 @@ def test_each_axis_sets_what_has_that_number():
     ("arguments", "told"),
     [
         (["scm", "pong"], "did you mean 'scn'"),
+        (["scn", "pong", "--plugin", "nowhere.py"], "'nowhere.py': there is no such file"),
+        (["scn", "pong", "--batch", "many"], "invalid int value: 'many'"),
         (["scn", "pong", "--over", "bach=1"], "did you mean 'batch'"),
         (["scn", "pong", "--over", "batch=1,x"], "whole numbers"),
         (["scn", "pong", "--over", "batch=0"], "whole numbers"),

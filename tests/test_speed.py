@@ -68,6 +68,8 @@ def test_of_a_decoder_that_keeps_the_contract_alone_no_time_is_told():
             ["scn", "tiny", "--batch", "4", "--set", "training.steps=9"],
             "--steps and --batch say how much is trained here",
         ),
+        (["scn", "tiny", "--batch", "4", "--plugin", "nowhere.py"], "'nowhere.py': there is no such file"),
+        (["scn", "tiny", "--batch", "many"], "invalid int value: 'many'"),
         (["scn", "tiny", "--batch", "0"], "--batch 0; it must be at least 1"),
         (["scn", "tiny", "--batch", "4", "--steps", "4"], "--steps 4; it must be at least 5"),
         (["scn", "tiny", "--batch", "4", "--seeds", "2", "--seeds-together", "2"], "leave one of them out"),

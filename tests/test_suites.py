@@ -159,3 +159,11 @@ def test_without_a_suite_data_sets_bring_their_own():
     assert datasets_by_suite(None, None) == datasets_by_suite(None, "all") == games
     assert datasets_by_suite(None, "pong-centred,gridworld") == {"atari": ("pong-centred", "gridworld")}  # as it was
     assert datasets_by_suite("atari", "gridworld") == {"atari": ("gridworld",)}
+
+
+def test_a_suite_without_the_papers_budget_has_no_share_of_it(monkeypatch):
+    theirs = {name: budget for name, budget in SUITES["atari"].budgets.items() if name != "paper"}
+    training = theirs["quick"].training
+    assert paper_share("atari", "pong", training) == pytest.approx(400 * 128 / (78_125 * 256))
+    monkeypatch.setitem(SUITES, "atari", replace(SUITES["atari"], budgets=theirs))
+    assert paper_share("atari", "pong", training) is None

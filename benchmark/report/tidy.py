@@ -19,7 +19,7 @@ COLUMNS = {
     "dataset": "data set",
     "method": "method",
     "settings": "what tells its configuration from the present defaults, tuned where --tune chose the learning rate; "
-    "empty for these",
+    "empty for these; of a method or data set that is not registered a part of the digest",
     "digest": "identity of the settings: all fields of method, data set and training; methods with equal fields share "
     "one",
     "seed": "seed of initialisation and batches; frames do not depend on it",

@@ -27,17 +27,19 @@ PATIENCE = 2.0
 """Seconds to wait for another command before that is said."""
 
 
-def compare(before: Path, after: Path) -> str:
-    """What changed between the records of two output folders, whatever the versions of the code that made them.
+def compare(before: Path, after: Path, shown: Callable[[Record], bool] = lambda record: True) -> str:
+    """What changed between the records of two output folders that are `shown`, whatever the versions of the code that
+    made them.
 
     Raises UserError where one has none.
     """
     from benchmark.report import changes
 
-    found = {out: read_records(out) for out in (before, after)}
+    found = {out: [record for record in read_records(out) if shown(record)] for out in (before, after)}
     for out in found:
         if not found[out]:
-            raise UserError(f"--compare: no records under {str(out)!r}; name two output folders, as --out does")
+            of = "of what is named " if read_records(out) else ""
+            raise UserError(f"--compare: no records {of}under {str(out)!r}; name two output folders, as --out does")
     context = replace(report_context(), variant=partial(variants.settings, versions=False))
     return changes.as_markdown(found[before], found[after], context)
 
@@ -89,7 +91,7 @@ def report(out: Path, siunitx: bool = False, shown: Callable[[Record], bool] = l
         found = read_records(out)
         some = [record for record in found if shown(record)]
         if found and not some:
-            named = "the methods, data sets and suites that are named"
+            named = "the methods, data sets, suites and budget that are named"
             raise UserError(
                 f"none of the {len(found)} records under {str(out)!r} is of {named}; --report-only shows all"
             )

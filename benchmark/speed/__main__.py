@@ -13,8 +13,10 @@ from benchmark.machine import tune_allocator
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options."""
-    parser = argparse.ArgumentParser(prog="python -m benchmark.speed", description=__doc__, allow_abbrev=False)
+    """The options. Raises UserError for a mistake."""
+    from benchmark.options import Parser
+
+    parser = Parser(prog="python -m benchmark.speed", description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add("method", metavar="METHOD")
     add("dataset", metavar="DATASET")
@@ -24,6 +26,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--seeds-together", type=int, default=1, metavar="N", help="seeds 0 to N-1, in one program (default: 1)")
     add("--devices", type=int, default=1, metavar="N", help="share every batch among N devices (default: 1)")
     add("--budget", default="smoke", help="whose data set is taken: smoke (default), quick or paper")
+    add("--plugin", action="append", default=[], metavar="P", help="a file or module that registers one of them")
     add("--set", action="append", default=[], metavar="K=V", help="a field, as for run_benchmark.py")
     add("--breakdown", action="store_true", help="the parts of the step too")
     add("--json", action="store_true", help="one line of JSON, the last that is printed")
@@ -50,7 +53,7 @@ def speed(options: argparse.Namespace) -> None:
     from benchmark.speed.breakdown import breakdown
     from benchmark.speed.step import load, measure
 
-    load_plugins()
+    load_plugins(options.plugin)
     runs, cache = wanted_runs(options), cache_folder()
     check_share(options.batch, options.devices, f"{options.method} on {options.dataset}")
     set_up_jax(cache)

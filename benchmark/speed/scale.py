@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmark.errors import UserError, unknown
 from benchmark.machine import ALLOCATOR, ROOT, writable
+from benchmark.options import Parser
 from benchmark.records import write_atomically
 
 AXES: dict[str, tuple[int, ...]] = {
@@ -49,8 +50,8 @@ class Point:
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options."""
-    parser = argparse.ArgumentParser(prog="python -m benchmark.speed.scale", allow_abbrev=False)
+    """The options. Raises UserError for a mistake."""
+    parser = Parser(prog="python -m benchmark.speed.scale", allow_abbrev=False)
     add = parser.add_argument
     add("method", metavar="METHOD")
     add("dataset", metavar="DATASET")
@@ -58,6 +59,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--batch", type=int, default=64, metavar="N", help="training samples a step where they do not vary (64)")
     add("--steps", type=int, default=15, metavar="M", help="steps a point (15)")
     add("--budget", default="smoke", help="whose data set is taken: smoke (default), quick or paper")
+    add("--plugin", action="append", default=[], metavar="P", help="a file or module that registers one of them")
     add("--set", action="append", default=[], metavar="K=V", help="a field, as for run_benchmark.py")
     add("--out", type=Path, default=ROOT / "results" / "local" / "speed", metavar="DIR", help="table and plot")
     return parser.parse_args(arguments)
@@ -78,7 +80,7 @@ def scale(options: argparse.Namespace) -> int:
     from benchmark.report.drawing import save, style
     from benchmark.speed import __main__ as speed
 
-    load_plugins()
+    load_plugins(options.plugin)
     axes = chosen(options)
     speed.wanted_runs(speed.parse(common(options)))  # a mistake is told before any point is measured
     out = writable(options.out, "the folder for the table", "choose another with --out")
@@ -143,7 +145,9 @@ def arguments_for(options: argparse.Namespace, axis: str, value: int) -> list[st
 def common(options: argparse.Namespace) -> list[str]:
     """The command line of `benchmark.speed` that all points share."""
     given = ["--batch", str(options.batch), "--steps", str(options.steps), "--budget", options.budget]
-    return [options.method, options.dataset, *given, *(part for text in options.set for part in ("--set", text))]
+    plugins = [str(Path(each).resolve()) if Path(each).is_file() else each for each in options.plugin]
+    listed = (("--set", options.set), ("--plugin", plugins))
+    return [options.method, options.dataset, *given, *(p for name, texts in listed for t in texts for p in (name, t))]
 
 
 def measured(options: argparse.Namespace, axis: str, value: int) -> Point:
