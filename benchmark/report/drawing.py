@@ -60,9 +60,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", "-.", ":")
 LETTERS = 16
 """Of a panel's title, how many fit into an inch."""
-LEGEND_LETTERS = 20
+LEGEND_LETTERS = 21.5
 """The same of a legend's names, whose letters are smaller."""
-KEY = 0.35
+KEY = 0.25
 """Inches beside a name of a legend: the line that it names, and what is left free."""
 LINE = 0.13
 """The height in inches of one more line of a title."""
