@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
         options = [text.lstrip("-").partition("=")[0] for text in texts.split() if text.startswith("-")]
         if unrecognized and not options:
             for sign, option in (("=", "--set"), (".py", "--plugin")):
-                if all(sign in text for text in texts.split()):
+                if texts.split() and all(sign in text for text in texts.split()):
                     return f"write {option} before each"
             return "a list has commas and no blanks"
         known = [option.removeprefix("--") for option in self._option_string_actions if option.startswith("--")]

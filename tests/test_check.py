@@ -343,7 +343,7 @@ def giving(gives):
     return type("Given", (Sound,), {"loss": lambda self, model, batch, key: gives()})()
 
 
-def test_the_ground_is_like_the_data_set_it_resembles_and_small():
+def test_look_alike_data_are_like_the_data_set_they_resemble_and_small():
     spec = datasets.create("pong").spec()
     made = look_alike(spec, clips=2)
     assert made.spec.frame_shape == (105, 80, 3) and made.spec.objects == spec.objects

@@ -337,6 +337,14 @@ def test_report_only_shows_the_methods_data_sets_and_suites_that_are_named(copy,
         assert "records under" in (told := capsys.readouterr().err) and "is of the methods, data sets" in told
 
 
+def test_report_only_of_a_folder_with_other_files_leaves_them_alone(tmp_path, capsys):
+    page = tmp_path / "report.html"
+    page.write_text("mine")
+    assert main(["--report-only", "--out", str(tmp_path)]) == 2
+    assert "has no records; with --out name a folder with `runs` in it" in capsys.readouterr().err
+    assert page.read_text() == "mine" and [*tmp_path.iterdir()] == [page]
+
+
 def test_report_only_of_an_empty_folder_says_so(tmp_path, capsys):
     assert main(["--report-only", "--out", str(tmp_path)]) == 0
     assert "no records" in capsys.readouterr().out

@@ -733,6 +733,7 @@ def test_what_saw_other_frames_than_most_is_marked_and_neither_the_best_nor_test
         assert (other.best, other.alike, other.apart, other.signs) == (False, None, True, "¶")
         assert cell(table, of, "cswm (probe_frames=50)").alike is not None
         assert any("¶ with other settings of a data set than most, and so not comp" in note for note in table.notes)
+        assert not any("not tested either" in note for note in table.notes)
     assert [row.method for row in found["improvement"].rows] == ["cswm", "scn", "slotwise"]
     told = "Left out: scn (probe_frames=10), supervised (probe_frames=10, ceiling), with other settings of a data set"
     assert any(note.startswith(told) for note in found["aggregates"].notes)

@@ -117,10 +117,11 @@ def test_a_run_that_two_suites_have_stays_in_the_one_whose_answers_it_keeps(tmp_
     )
     assert here.path == there.path
     asked = {name: {"configuration": {"version": 1}, "digest": ""} for name in ("decoder", "diagnostics")}
-    for known, suite in ((asked, "synthetic"), ({"diagnostics": asked["diagnostics"]}, "colours")):
-        records.write(tmp_path, replace(blank(here), status="ok", probes=known))
+    only = {"diagnostics": asked["diagnostics"]}
+    for known, place in ((asked, ("synthetic", "theirs")), (only, ("colours", "smoke"))):
+        records.write(tmp_path, replace(blank(here), status="ok", probes=known, budget="theirs"))
         (item,) = plan.plan([there], tmp_path, tmp_path, retry_failed=False, reprobe=False)
-        assert (item.state, item.run.suite) == ("new", suite)
+        assert (item.state, item.run.suite, item.run.budget) == ("new", *place)
 
 
 def test_identity_changes_with_every_field_and_not_with_the_seed(run):

@@ -75,7 +75,7 @@ def test_every_method_is_checked_somewhere():
     assert {name for name in methods if place_of(name) is None} == set()
 
 
-def test_the_small_data_set_is_the_ground_of_checks():
+def test_the_small_data_set_is_that_of_checks():
     assert data_like("tiny").spec.frame_shape == (tiny.SIZE, tiny.SIZE, 3)
 
 

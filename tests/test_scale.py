@@ -3,7 +3,7 @@
 import pytest
 
 from benchmark.report.drawing import save, style
-from benchmark.speed.scale import Point, arguments_for, as_csv, chosen, main, parse, plot, slope, slopes, table
+from benchmark.speed.scale import Point, arguments_for, as_csv, chosen, common, main, parse, plot, slope, slopes, table
 
 
 def points(axis, costs, flops):
@@ -46,6 +46,13 @@ def test_each_axis_sets_what_has_that_number():
     assert arguments_for(game, "batch", 4) == ["--batch", "4"]
     assert list(chosen(game)) == ["batch", "slots", "seeds", "devices"]
     assert list(chosen(grid)) == ["batch", "slots", "objects", "seeds", "devices"]
+
+
+def test_every_point_is_given_the_plugin_by_its_whole_path(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").touch()
+    monkeypatch.chdir(tmp_path)
+    given = common(parse(["mine", "pong", "--plugin", "mine.py", "--plugin", "a.module"]))
+    assert given[-4:] == ["--plugin", str(tmp_path / "mine.py"), "--plugin", "a.module"]
 
 
 @pytest.mark.parametrize(

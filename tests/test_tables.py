@@ -583,6 +583,7 @@ def test_no_answers_are_promised_of_a_run_that_failed_in_training():
         ),
         ("[gridworld]\nsetcon = { mse_p = [1.2, 0.2], mse_s = [0.07] }", "gridworld.setcon.mse_s is [0.07]; expected"),
         ("[gridworld]\nsetcon = { mse_p = [nan, 0.2] }", "gridworld.setcon.mse_p is [nan, 0.2]; expected [mean"),
+        ("[g]\na = { mse_p = 0.8, mse_s = [0.1, 0.2] }\nb = { mse_s = [1, 2] }", "g.a.mse_p is 0.8; expected [mean"),
         ('[r2]\npong = { scn = 0.5, cswm = "0.7" }', "r2.pong.cswm is '0.7'; expected a finite number"),
         ("[r2]\npong = = 3", "(at line 2, column 8); mend it, or put back"),
         (None, "No such file or directory; papers' values are read from it"),
