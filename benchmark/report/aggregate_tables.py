@@ -32,7 +32,8 @@ Samples = Mapping[Entrant, Float[np.ndarray, "_ d"]]
 
 def aggregated(scores: Scores) -> tuple[str, ...]:
     """The data sets of a mean on which the metric is possible."""
-    return tuple(dataset for dataset in scores.averaged if dataset in scores.possible(METRIC))
+    possible = scores.possible(METRIC)
+    return tuple(dataset for dataset in scores.averaged if dataset in possible)
 
 
 def samples(scores: Scores) -> Samples:
