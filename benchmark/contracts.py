@@ -18,7 +18,7 @@ from benchmark.errors import UserError
 from benchmark.types import Array, Batch, Bool, Data, DatasetSpec, Decoded, Float, Frozen, Int, Key, ProbeResult, Slots
 
 Loss = tuple[Float[Array, ""], dict[str, Float[Array, ""]]]
-"""The scalar to minimise and, for readers and tests, its named parts: a run keeps the scalar alone."""
+"""The scalar to minimise and, for readers, its named parts, which a run records beside it."""
 
 
 def check_counts(plugin: Any) -> None:

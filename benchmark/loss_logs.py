@@ -1,8 +1,8 @@
-"""Losses sent to TensorBoard or Weights & Biases while runs train; absent unless asked for with `--log`."""
+"""Losses, with their parts, sent to TensorBoard or Weights & Biases while runs train; absent without `--log`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,7 +57,7 @@ def with_log(progress: Progress, out: Path, log: str | None) -> Progress:
 
 
 class Logged:
-    """Tells a display what it is told, and a log the losses of every run and its metrics at the end.
+    """Tells a display what it is told, and a log the losses of every run, their parts too, and its metrics at the end.
 
     Whatever goes wrong with the log is said once, and the run goes on without it.
     """
@@ -78,11 +78,11 @@ class Logged:
         with self._forgiven():
             self._send, self._close = self._open(self.out, run)
 
-    def step(self, done: int, loss: float) -> None:
-        self.display.step(done, loss)
+    def step(self, done: int, loss: float, parts: Mapping[str, float]) -> None:
+        self.display.step(done, loss, parts)
         with self._forgiven():
             if self._send:
-                self._send({"loss": loss}, done)
+                self._send({"loss": loss} | {f"loss/{name}": value for name, value in parts.items()}, done)
 
     def stage(self, name: str) -> None:
         self.display.stage(name)

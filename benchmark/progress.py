@@ -28,8 +28,8 @@ class Progress(Protocol):
     def run_started(self, run: Run) -> None:
         """A run begins."""
 
-    def step(self, done: int, loss: float) -> None:
-        """Steps done in the present run, and its loss."""
+    def step(self, done: int, loss: float, parts: Mapping[str, float]) -> None:
+        """Steps done in the present run, its loss and the named parts of that."""
 
     def stage(self, name: str) -> None:
         """The present run goes on to another stage, or how far it has come in one that is not counted in steps."""
@@ -163,7 +163,7 @@ class PlainLane:
     def run_started(self, run: Run) -> None:
         self._pace, self._spoke, self._run = Pace(run.training.steps), time.monotonic(), run
 
-    def step(self, done: int, loss: float) -> None:
+    def step(self, done: int, loss: float, parts: Mapping[str, float]) -> None:
         left = self._pace.left(done)
         self._say(f"step {done}/{self._pace.steps}, loss {loss:.4g}, {left} left")
 
@@ -251,7 +251,7 @@ class LiveLane:
         detail = ", ".join(filter(None, (f"seed {run.seed}", run.remark)))
         self.display.bars.reset(self.bar, total=run.training.steps, description=name, detail=detail, visible=True)
 
-    def step(self, done: int, loss: float) -> None:
+    def step(self, done: int, loss: float, parts: Mapping[str, float]) -> None:
         detail = f"loss {loss:.4g}, {self._pace.left(done)} left"
         self.display.bars.update(self.bar, completed=done, detail=detail)
 

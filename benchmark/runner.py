@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -165,10 +165,10 @@ class Runner:
         while not any(self.claims.free(item.run.path) for item in items):
             time.sleep(POLL)
 
-    def _step(self, done: int, loss: float) -> None:
+    def _step(self, done: int, loss: float, parts: Mapping[str, float]) -> None:
         if (self._claim and self._claim.lost) or self._siblings.lost:
             raise LostError
-        self.progress.step(done, loss)
+        self.progress.step(done, loss, parts)
 
     def _run(self, item: Item, loaded: Loaded, program: Program) -> Iterator[Record]:
         """The record of the training, as soon as that is done, then the whole one."""
@@ -237,6 +237,8 @@ class Runner:
             "parameters_sha256": self._save(run, fitted.model),
             **company,
         }
+        if fitted.parts:
+            facts["loss_parts"] = fitted.parts
         if run.tuned:
             facts["tuned"] = dict(run.tuned)
         record = replace(

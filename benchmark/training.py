@@ -7,7 +7,7 @@ Keys come from `fold_in(key, step)`, so step 500 draws the same batch however th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
@@ -25,11 +25,12 @@ from benchmark.contracts import Loss
 from benchmark.devices import everywhere, on_first, replicated, shared_out
 from benchmark.machine import compile_, jit_once
 from benchmark.precision import products_in_bfloat16
-from benchmark.types import Array, Data, Float, Key
+from benchmark.types import Array, Data, Key
 
 LossFunction = Callable[[Any, Any, Key], Loss]
 Sample = Callable[[Data, Key], Any]
-OnStep = Callable[[int, float], None]
+OnStep = Callable[[int, float, Mapping[str, float]], None]
+"""Hears of finished steps: how many, the last one's loss and the parts of it."""
 
 CURVE_POINTS = 100
 
@@ -42,11 +43,13 @@ class DivergedError(ArithmeticError):
 class Fitted:
     """A trained model, the curve of (step, mean loss since the point before) and what the training cost.
 
-    `seconds` and `steps` are of this process, which may have gone on from a checkpoint.
+    `parts` are the means of the loss's named parts at the curve's points, None where one is not finite. `seconds` and
+    `steps` are of this process, which may have gone on from a checkpoint.
     """
 
     model: nnx.Module
     curve: list[list[float]]
+    parts: dict[str, list[float | None]]
     seconds: float
     steps: int
     optimizer_state: Any = None
@@ -77,15 +80,14 @@ class Kernel:
         data: Data,
         steps: int,
         key: Key,
-        on_step: OnStep = lambda step, loss: None,
+        on_step: OnStep = lambda step, loss, parts: None,
         checkpoints: Checkpoints | None = None,
         optimizer_state: Any = None,
     ) -> Fitted:
         """Train for `steps` steps, from the newest of the checkpoints if there are any.
 
         The `optimizer_state` of an earlier fit, which it uses up, lets the optimiser's averages go on; the key must be
-        another one. `on_step` gets the number of finished steps and the last loss. Raises DivergedError at the first
-        step whose loss is not finite.
+        another one. Raises DivergedError at the first step whose loss is not finite.
         """
         places = [checkpoints] if checkpoints else []
         return self.fit_together([model], data, steps, [key], on_step, places, optimizer_state)[0]
@@ -96,34 +98,45 @@ class Kernel:
         data: Data,
         steps: int,
         keys: Sequence[Key],
-        on_step: OnStep = lambda step, loss: None,
+        on_step: OnStep = lambda step, loss, parts: None,
         checkpoints: Sequence[Checkpoints] = (),
         optimizer_state: Any = None,
     ) -> list[Fitted]:
         """Train models that differ in their values only, one a key, in one vmapped program: each as alone, to rounding.
 
-        They go on from the newest step of which all have a checkpoint. `on_step` gets their mean loss. The seconds of
-        each are its share. Raises DivergedError where any loss is not finite.
+        They go on from the newest step of which all have a checkpoint. `on_step` gets the means over them. The seconds
+        of each are its share. Raises DivergedError where any loss is not finite.
         """
         count, (graph, _, _) = len(models), split(models[0])
         states: Sequence[Any] = [self._start(model, optimizer_state) for model in models]
-        done, states, losses = resumed(checkpoints, states, np.full((count, steps), np.nan, np.float32))
         state, data, key = everywhere((_stacked(states), data, _stacked(keys)), self.mesh)
-        del states  # what a step uses up is not held here
         chunk, seconds = steps_per_call(steps), 0.0
+        names = self._parts(graph, min(chunk, steps), state, data, key, steps <= self.few) if steps else []
+        losses = np.full((count, steps, 1 + len(names)), np.nan, np.float32)
+        done, states, losses = resumed(checkpoints, states, losses)
+        state = everywhere(_stacked(states), self.mesh) if done else state
+        del states  # what a step uses up is not held here
         for start in range(done, steps, chunk):
             end = min(start + chunk, steps)
             program = self._program(graph, end - start, state, data, key, steps <= self.few)
             began = time.perf_counter()
-            state, loss = program(state, data, key, np.int32(start))
-            losses[:, start:end] = np.asarray(loss)
+            state, (loss, parts) = program(state, data, key, np.int32(start))
+            losses[:, start:end] = np.stack(jax.device_get([loss, *parts.values()]), axis=-1)
             seconds += time.perf_counter() - began
-            _check_finite(losses, start, end)
-            on_step(end, float(losses[:, end - 1].mean()))
+            _check_finite(losses[..., 0], start, end)
+            mean, *means = losses[:, end - 1].mean(0).tolist()
+            on_step(end, mean, dict(zip(names, means, strict=True)))
             offer(checkpoints, end, lambda: _apart(state, count), losses)  # noqa: B023  called at once
         return [
-            Fitted(nnx.merge(graph, params, rest), _curve(curve), seconds / count, steps - done, optimizer_state)
-            for (params, rest, optimizer_state), curve in zip(
+            Fitted(
+                nnx.merge(graph, params, rest),
+                _curve(own[:, 0]),
+                {name: _finite(_curve(part)) for name, part in zip(names, own.T[1:], strict=True)},
+                seconds / count,
+                steps - done,
+                optimizer_state,
+            )
+            for (params, rest, optimizer_state), own in zip(
                 _apart(on_first(state, self.mesh), count), losses, strict=True
             )
         ]
@@ -131,6 +144,11 @@ class Kernel:
     def _start(self, model: nnx.Module, optimizer_state: Any) -> Any:
         _, params, rest = split(model)
         return params, rest, jit_once(self.optimizer.init)(params) if optimizer_state is None else optimizer_state
+
+    def _parts(self, *what: Any) -> list[str]:
+        """The names of the loss's parts, in the order in which the program of `_program` gives them."""
+        _, (_, parts) = self._program(*what).out_info
+        return list(parts)
 
     def _program(self, graph: Any, count: int, state: Any, data: Data, key: Key, seldom: bool) -> Any:
         """The compiled program that makes `count` steps, of as many models as there are keys."""
@@ -151,28 +169,29 @@ class Kernel:
         return self._compiled[what]
 
     def _steps(self, graph: Any, count: int) -> Callable[..., Any]:
-        def one(state: Any, data: Data, key: Key) -> tuple[Any, Array]:
+        def one(state: Any, data: Data, key: Key) -> tuple[Any, Loss]:
             params, rest, optimizer_state = state
             batch_key, loss_key = jax.random.split(key)
             batch = shared_out(self.sample(data, batch_key), self.mesh)
 
             def objective(params: Any) -> tuple[Array, Any]:
                 model = nnx.merge(graph, params, rest, copy=True)
-                loss, _ = self.loss(model, batch, loss_key)
-                return loss, split(model)[2]
+                loss, parts = self.loss(model, batch, loss_key)
+                named = {str(name): jnp.asarray(value, jnp.float32) for name, value in parts.items()}
+                return loss, (named, split(model)[2])
 
             descent = jax.value_and_grad(objective, has_aux=True)
-            (loss, rest), gradients = (products_in_bfloat16(descent) if self.bfloat16 else descent)(params)
+            (loss, (parts, rest)), gradients = (products_in_bfloat16(descent) if self.bfloat16 else descent)(params)
             params, optimizer_state = optimizer_step(self.optimizer, params, gradients, optimizer_state)
-            return replicated(((params, rest, optimizer_state), loss), self.mesh)
+            return replicated(((params, rest, optimizer_state), (loss, parts)), self.mesh)
 
-        def many(state: Any, data: Data, key: Key, start: Array) -> tuple[Any, Float[Array, " s"]]:
-            def body(state: Any, step: Array) -> tuple[Any, Array]:
+        def many(state: Any, data: Data, key: Key, start: Array) -> tuple[Any, Any]:
+            def body(state: Any, step: Array) -> tuple[Any, Loss]:
                 return one(state, data, jax.random.fold_in(key, step))
 
             if count == 1:  # a loop body is compiled to slower code on a CPU
                 state, loss = body(state, start)
-                return state, loss[None]
+                return state, jax.tree.map(lambda value: value[None], loss)
             return jax.lax.scan(body, state, start + jnp.arange(count))
 
         return many
@@ -234,3 +253,8 @@ def _curve(losses: np.ndarray) -> list[list[float]]:
     parts = np.array_split(losses.astype(float), min(CURVE_POINTS, len(losses)) or 1)
     ends = np.cumsum([len(part) for part in parts])
     return [[float(end), float(part.mean())] for end, part in zip(ends, parts, strict=True) if len(part)]
+
+
+def _finite(curve: list[list[float]]) -> list[float | None]:
+    """The values of a curve, None for those that are not finite."""
+    return [value if np.isfinite(value) else None for _, value in curve]

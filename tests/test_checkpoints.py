@@ -32,9 +32,9 @@ class Net(nnx.Module):
 def fit(checkpoints=None, stop_after=None, on_step=None):
     def loss(model, batch, key):
         noise = jax.random.normal(key, batch.shape)
-        return jnp.mean((model.norm(model.linear(batch)) - noise) ** 2), {}
+        return jnp.mean((model.norm(model.linear(batch)) - noise) ** 2), {"noise": noise.mean()}
 
-    def stop(step, loss):
+    def stop(step, loss, parts):
         if step == stop_after:
             raise KeyboardInterrupt
 
@@ -58,6 +58,7 @@ def test_a_run_that_goes_on_ends_with_the_same_bits_and_the_same_curve(tmp_path,
     said = []
     rest = fit(Checkpoints(tmp_path / "c", every=0, note=said.append))
     assert rest.steps == 12 - 6 and rest.curve == whole.curve and said == ["goes on from a checkpoint, step 6"]
+    assert rest.parts == whole.parts and len(set(whole.parts["noise"])) == 12
     jax.tree.map(np.testing.assert_array_equal, nnx.state(whole.model), nnx.state(rest.model))
 
 
@@ -129,7 +130,9 @@ def test_a_checkpoint_with_other_values_than_were_saved_is_passed_over(tmp_path,
 
 def test_sigterm_saves_a_checkpoint_after_the_step_and_the_run_goes_on_with_the_same_bits(tmp_path, whole):
     with stopping.listening(), pytest.raises(stopping.Stopped), stopping.put_off():
-        fit(Checkpoints(tmp_path / "c", every=1e9), on_step=lambda s, _: s == 7 and signal.raise_signal(signal.SIGTERM))
+        fit(
+            Checkpoints(tmp_path / "c", every=1e9), on_step=lambda s, *_: s == 7 and signal.raise_signal(signal.SIGTERM)
+        )
     assert Checkpoints(tmp_path / "c").step() == 7
     rest = fit(Checkpoints(tmp_path / "c", every=1e9))
     assert rest.steps == 12 - 7 and rest.curve == whole.curve
@@ -194,7 +197,7 @@ def fit_together(folders, stop_after=None, every=0.0):
     def loss(model, batch, key):
         return jnp.mean((model.norm(model.linear(batch)) - jax.random.normal(key, batch.shape)) ** 2), {}
 
-    def stop(step, loss):
+    def stop(step, loss, parts):
         if step == stop_after:
             raise KeyboardInterrupt
 

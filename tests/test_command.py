@@ -634,6 +634,7 @@ def test_a_probe_that_fails_costs_no_training(tmp_path, capsys, monkeypatch, bro
     line = 1 + Path(__file__).read_text().split('RuntimeError("the line is bent")')[0].count("\n")
     assert record.reason == f"probe linear: RuntimeError: the line is bent ({__file__}, line {line})"
     assert record.curve and record.training["steps"] == 2
+    assert {name: len(part) for name, part in record.training["loss_parts"].items()} == {"diversity": 2, "saliency": 2}
     broken_probe()
     monkeypatch.setattr(training.Kernel, "fit", None)
     assert command(tmp_path, "--methods", "scn", "--retry-failed") == 0

@@ -36,7 +36,7 @@ programs = {devices: make_program(run, splits, mesh(devices)) for devices in (1,
 
 def fit(devices, checkpoints=None, stop_after=None):
     program, (init_key, key, _) = programs[devices], run_keys(0)
-    def on_step(step, loss):
+    def on_step(step, loss, parts):
         if step == stop_after:
             raise KeyboardInterrupt
     return program.kernel.fit(program.initialise(init_key), splits.train.data, 4, key, on_step, checkpoints)

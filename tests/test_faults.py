@@ -258,7 +258,9 @@ def test_a_disk_too_full_for_a_checkpoint_is_named_and_training_goes_on(tmp_path
     with file_system(tmp_path / "disk", "size=1m") as disk:
         fill(disk, leave=2 * os.sysconf("SC_PAGESIZE"))
         said: list[str] = []
-        fitted = fit(Checkpoints(disk / "c", every=0.5, note=said.append), on_step=lambda step, loss: time.sleep(0.1))
+        fitted = fit(
+            Checkpoints(disk / "c", every=0.5, note=said.append), on_step=lambda step, loss, parts: time.sleep(0.1)
+        )
         assert fitted.curve == fit().curve
         assert said and all(text.startswith("no checkpoint of step ") for text in said)
         assert fit(Checkpoints(disk / "c", every=1e9)).curve == fitted.curve
@@ -290,7 +292,7 @@ def test_a_clock_that_is_set_during_a_training_changes_no_number(tmp_path, monke
     steady, chance, real, jump = fit(), random.Random(0), time.time, [0.0]
     monkeypatch.setattr(time, "time", lambda: real() + jump[0])
 
-    def set_the_clock(step, loss):
+    def set_the_clock(step, loss, parts):
         jump[0] = chance.uniform(-1e8, 1e8)
         time.sleep(0.05)
 

@@ -26,8 +26,8 @@ def test_without_a_terminal_a_line_tells_every_half_minute_how_far_a_run_is(caps
     lane = PlainProgress({RUN.path: 1.0}).lane()
     lane.run_started(RUN)
     for now[0], tell in (
-        (10, lambda: lane.step(1, 3.0)),
-        (31, lambda: lane.step(22, 2.0)),
+        (10, lambda: lane.step(1, 3.0, {})),
+        (31, lambda: lane.step(22, 2.0, {})),
         (40, lambda: lane.stage("freezing")),
         (62, lambda: lane.stage("a decoder learns")),
     ):
@@ -94,10 +94,10 @@ def test_losses_and_metrics_are_sent_and_the_display_still_told(name, title, sen
     display = create_autospec(Progress, instance=True)
     told = Logged(display, tmp_path, opener(name))
     told.run_started(RUN)
-    told.step(1, 3.0)
+    told.step(1, 3.0, {"saliency": 2.0})
     told.stage("probing")
     told.run_finished(DONE)
-    assert sent == [title, ("loss", 3.0, 1), ("linear/r2/all", 0.5, 2), "closed"]
+    assert sent == [title, ("loss", 3.0, 1), ("loss/saliency", 2.0, 1), ("linear/r2/all", 0.5, 2), "closed"]
     assert names_of(display) == ["run_started", "step", "stage", "run_finished"]
     assert isinstance(told, Progress)
 
@@ -105,7 +105,7 @@ def test_losses_and_metrics_are_sent_and_the_display_still_told(name, title, sen
 def test_a_log_gets_nothing_of_a_run_that_was_finished_elsewhere(sent, tmp_path):
     told = Logged(create_autospec(Progress, instance=True), tmp_path, opener("wandb"))
     told.run_started(RUN)
-    told.step(1, 3.0)
+    told.step(1, 3.0, {})
     told.run_finished(replace(DONE, seed=1))  # while RUN was lost to another process
     assert sent == ["pong, scn, seed 0", ("loss", 3.0, 1), "closed"]
 
@@ -132,8 +132,8 @@ def test_trouble_with_a_log_is_said_once_and_costs_no_run(at, tmp_path):
     display = create_autospec(Progress, instance=True)
     told = Logged(display, tmp_path, opened)
     told.run_started(RUN)
-    told.step(1, 3.0)
-    told.step(2, 3.0)
+    told.step(1, 3.0, {})
+    told.step(2, 3.0, {})
     told.run_finished(DONE)
     display.note.assert_called_once()
     assert [name for name in names_of(display) if name != "note"] == ["run_started", "step", "step", "run_finished"]
@@ -159,7 +159,7 @@ def test_trouble_with_the_log_of_a_lost_run_leaves_the_next_its_own(tmp_path):
     )
     told.run_started(RUN)
     told.run_started(RUN)
-    told.step(1, 3.0)
+    told.step(1, 3.0, {})
     assert opened == [RUN, RUN] and sent == [{"loss": 3.0}]
 
 

@@ -163,6 +163,13 @@ def test_what_runs_share_is_said_once_and_each_has_its_curve():
     assert data["runs"][49]["curve"] == [[step, pytest.approx(1 / step, rel=1e-5)] for step in range(1, 101)]
 
 
+def test_the_parts_of_a_loss_have_curves_and_are_not_among_the_facts():
+    parts = {"saliency": [2.0, None], "diversity": [None, None]}
+    run = game("scn", curve=[[1, 3.0], [2, 1.0]], training={"steps": 2, "loss_parts": parts})
+    (told,) = run_data([run])["runs"]
+    assert told["parts"] == {"saliency": [[1, 2.0]]} and told["training"] == {"steps": 2}
+
+
 def test_the_same_records_in_any_order_give_the_same_bytes(tmp_path):
     made = [written(tmp_path, run, film(8, 3) if run.method == "setcon" else None) for run in runs()]
     first = write(made, tmp_path).read_bytes()

@@ -47,7 +47,7 @@ def interrupted(patch: pytest.MonkeyPatch) -> Callable[..., object]:
     step, seen = training.Kernel._program, count()
 
     def program(self, *arguments):
-        if next(seen) == 2:
+        if next(seen) == 3:  # the first call tells what a loss is made of
             raise KeyboardInterrupt
         return step(self, *arguments)
 
@@ -124,7 +124,8 @@ def test_a_seed_that_has_come_further_alone_goes_on_alone_and_the_others_are_tra
     monkeypatch.setattr(training.Kernel, "_program", counted)
     found = command(tmp_path, "--seeds", "3", "--seeds-together", "3")
     assert [found[seed].training.get("seeds_together") for seed in range(3)] == [None, [1, 2], [1, 2]]
-    assert len(made) == 3 + 1  # three steps of two seeds, and the last of the one that had done two
+    # Three steps of two seeds, the last of the one that had done two; before each, what a loss is made of.
+    assert len(made) == (1 + 3) + (1 + 1)
 
 
 def test_a_seed_whose_process_has_died_is_left_to_be_tried_alone(tmp_path, made_items):
@@ -178,7 +179,7 @@ def test_a_run_that_was_taken_over_is_no_reason_to_train_one_by_one(tmp_path):
     program.initialise, program.kernel = lambda key: None, SimpleNamespace(fit_together=lost)
     with pytest.raises(LostError):
         siblings.train(
-            first, program, None, 1, lambda run: Checkpoints(tmp_path), lambda step, loss: None, noted.append
+            first, program, None, 1, lambda run: Checkpoints(tmp_path), lambda step, loss, parts: None, noted.append
         )
     assert siblings.trained(first) == (None, {}) and len(noted) == 1
     assert not siblings.lost

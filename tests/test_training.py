@@ -105,7 +105,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step():
 
 def test_progress_hears_every_step():
     heard = []
-    kernel().fit(Line(), DATA, 3, jax.random.key(0), lambda step, loss: heard.append(step))
+    kernel().fit(Line(), DATA, 3, jax.random.key(0), lambda step, loss, parts: heard.append(step))
     assert heard == [1, 2, 3]
 
 
@@ -136,7 +136,7 @@ def test_models_trained_together_end_where_each_ends_alone(monkeypatch, steps_a_
             yield model
 
     alone = [kernel().fit(model, DATA, 10, key) for model, key in zip(models(), keys, strict=True)]
-    together = kernel().fit_together(list(models()), DATA, 10, keys, lambda step, loss: means.append(loss))
+    together = kernel().fit_together(list(models()), DATA, 10, keys, lambda step, loss, parts: means.append(loss))
     for one, same in zip(alone, together, strict=True):
         np.testing.assert_allclose(one.model.slope[...], same.model.slope[...], rtol=1e-5)
         np.testing.assert_allclose(one.curve, same.curve, rtol=1e-4)
@@ -186,3 +186,33 @@ def test_the_loss_draws_with_another_key_than_the_batch():
 
     both = kernel(loss=same, sample=lambda data, key: jax.random.key_data(key))
     assert [loss for _, loss in both.fit(Line(), (), 3, jax.random.key(0)).curve] == [0, 0, 0]
+
+
+def in_parts(model, batch, key):
+    """A loss of two parts, one that has no logarithm below 0, and a flag."""
+    x, y = batch
+    error, far = jnp.mean((model.slope[...] * x - y) ** 2), model.slope[...] - 1
+    return error + 0.5 * jnp.abs(far), {"far": jnp.abs(far), "error": error, "log": jnp.log(far), "below": far < 0}
+
+
+@pytest.mark.parametrize("steps_a_call", [1, 8])
+def test_the_parts_of_the_loss_have_its_curve(monkeypatch, steps_a_call):
+    monkeypatch.setattr(training, "steps_per_call", lambda steps: steps_a_call)
+    told = []
+    fitted = kernel(loss=in_parts).fit(Line(), DATA, 250, jax.random.key(0), lambda *told_of: told.append(told_of))
+    error, far, below, log = (np.array(fitted.parts[name], float) for name in ("error", "far", "below", "log"))
+    np.testing.assert_allclose(error + 0.5 * far, [loss for _, loss in fitted.curve], rtol=1e-5)
+    assert below[0] > 0 and below[-1] == 0  # the slope goes from 0 to almost 3
+    assert fitted.parts["log"][0] is None and np.isfinite(log[-1])
+    step, loss, parts = told[-1]
+    assert step == 250 and loss == pytest.approx(parts["error"] + 0.5 * parts["far"], rel=1e-5)
+    assert sorted(parts) == ["below", "error", "far", "log"]
+
+
+def test_models_trained_together_have_parts_of_their_own():
+    starts, models = (0.0, 5.0), [Line(), Line()]
+    for model, start in zip(models, starts, strict=True):
+        model.slope[...] = jnp.asarray(start)
+    keys, told = [jax.random.key(0), jax.random.key(1)], []
+    both = kernel(loss=in_parts).fit_together(models, DATA, 2, keys, lambda *told_of: told.append(told_of))
+    assert [one.parts["far"][0] for one in both] == [1.0, 4.0] and told[0][2]["far"] == 2.5

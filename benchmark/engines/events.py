@@ -42,10 +42,10 @@ class Teller:
     def run_started(self, run: Run) -> None:
         self.tell("started", run=str(run.path))
 
-    def step(self, done: int, loss: float) -> None:
+    def step(self, done: int, loss: float, parts: Mapping[str, float]) -> None:
         if time.monotonic() - self._spoke >= STEP_EVERY:
             self._spoke = time.monotonic()
-            self.tell("step", done=done, loss=loss)
+            self.tell("step", done=done, loss=loss, parts=parts)
 
     def stage(self, name: str) -> None:
         self.tell("stage", name=name)
@@ -61,8 +61,8 @@ def show(event: Event, lane: Progress, runs: Mapping[Path, Run]) -> None:
             lane.note(text)
         case {"event": "started", "run": run}:
             lane.run_started(runs[Path(run)])
-        case {"event": "step", "done": done, "loss": loss}:
-            lane.step(done, loss)
+        case {"event": "step", "done": done, "loss": loss, "parts": parts}:
+            lane.step(done, loss, parts)
         case {"event": "stage", "name": name}:
             lane.stage(name)
 

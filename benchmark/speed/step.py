@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -31,7 +32,7 @@ class Stopwatch:
     seconds: list[float] = field(default_factory=list)
     _last: tuple[int, float] | None = None
 
-    def __call__(self, step: int, loss: float) -> None:
+    def __call__(self, step: int, loss: float, parts: Mapping[str, float]) -> None:
         now = time.perf_counter()
         if self._last:
             self.seconds.append((now - self._last[1]) / (step - self._last[0]))

@@ -41,8 +41,19 @@ def _run(record: Record, shared: _Numbered, kinds: _Numbered) -> dict[str, Any]:
         [kinds.number((row["probe"], row["metric"], row["target"], row["split"])), _rounded(row["value"])]
         for row in record.metrics
     ]
+    told["training"] = {name: fact for name, fact in record.training.items() if name != "loss_parts"}
     told["curve"] = [[_rounded(x) for x in point] for point in record.curve]
+    told["parts"] = {name: curve for name, curve in _parts(record).items() if curve}
     return {name: value for name, value in told.items() if value not in (None, [], {})}
+
+
+def _parts(record: Record) -> dict[str, list[list[float | None]]]:
+    """The curves of the loss's named parts, where these are finite."""
+    curves = {
+        name: [[step, _rounded(value)] for (step, _), value in zip(record.curve, values, strict=True)]
+        for name, values in record.training.get("loss_parts", {}).items()
+    }
+    return {name: [point for point in curve if None not in point] for name, curve in curves.items()}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -21,17 +21,17 @@ function show(title, ...content) {
 }
 dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 
-function curve(points) {
+function curve(name, points) {
   const width = 360, height = 160, [left, right, top, bottom] = [8, 8, 16, 18];
   const xs = points.map((point) => point[0]), ys = points.map((point) => point[1]);
   const [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
   const x = (value) => left + (width - left - right) * (x1 > x0 ? (value - x0) / (x1 - x0) : 0.5);
   const y = (value) => top + (height - top - bottom) * (y1 > y0 ? (y1 - value) / (y1 - y0) : 0.5);
   const path = points.map((p, i) => `${i ? "L" : "M"}${x(p[0]).toFixed(1)} ${y(p[1]).toFixed(1)}`).join("");
-  const label = `loss from ${ys[0]} at step ${xs[0]} to ${ys.at(-1)} at step ${x1}`;
+  const label = `${name} from ${ys[0]} at step ${xs[0]} to ${ys.at(-1)} at step ${x1}`;
   return make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
     make("path", { d: path }),
-    make("text", { x: left, y: 11 }, `loss ${y1} (highest)`),
+    make("text", { x: left, y: 11 }, `${name} ${y1} (highest)`),
     make("text", { x: left, y: height - 4 }, `step ${x0}`),
     make("text", { x: width - right, y: height - 4, "text-anchor": "end" }, `step ${x1}; lowest ${y0}`));
 }
@@ -54,7 +54,8 @@ function run(number) {
   parts.push(make("p", {}, `${found.status}${found.reason ? `: ${found.reason}` : ""}; ${found.suite}, ${found.budget}`));
   parts.push(make("p", { class: "note" }, found.path));
   if (found.traceback) parts.push(folded("Traceback", found.traceback, true));
-  if (found.curve) parts.push(curve(found.curve));
+  if (found.curve) parts.push(curve("loss", found.curve));
+  for (const [name, points] of Object.entries(found.parts ?? {})) parts.push(curve(`part ${name}`, points));
   for (const name of ["configuration", "provenance", "data", "probes"])
     if (name in found) parts.push(folded(name, data.shared[found[name]]));
   for (const name of ["training", "notes"]) if (found[name]) parts.push(folded(name, found[name]));
