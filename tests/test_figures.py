@@ -13,7 +13,7 @@ import pytest
 from made import decoded, failed, film, record, rollout, row, written
 
 from benchmark.records import Record
-from benchmark.report import aggregate_figures, frame_figures, line_figures, position_figures, scn_figures
+from benchmark.report import aggregate_figures, drawing, frame_figures, line_figures, position_figures, scn_figures
 from benchmark.report.drawing import COLOURS, COLUMN, PAGE, legend, looks, panels, style, troubles
 from benchmark.report.figures import arrays, write_figures
 from benchmark.report.scores import Context, Scores
@@ -336,6 +336,33 @@ def test_importance_has_a_matrix_a_method():
     assert [image.get_clim() for image in panel.images] == [(0, 1)] * 2, "one colour is one share in all of them"
     assert [label.get_text() for label in panel.get_yticklabels()] == ["player", "ball"]
     assert [label.get_text() for label in panel.get_xticklabels()] == ["cswm", "scn", "supervised"]
+    assert not figure.axes[-1].get_xlabel().endswith("data sets")
+
+
+def test_of_too_many_matrices_those_on_most_data_sets_are_drawn_and_it_is_said():
+    notes, shares = {"linear": {"objects": ["ball"]}}, np.array([[0.9, 0.1]])
+    sweep = [
+        record("pong", "scn", notes=notes, digest=f"d{n}", configuration={"method": {"diversity_weight": float(n)}})
+        for n in range(2, 16)
+    ]
+    runs = [*sweep, *(record(game, "slotwise", notes=notes) for game in ("pong", "boxing"))]
+    figure = drawn(scn_figures.importance, runs, {"linear.importance_std": shares})["importance"]
+    names = [label.get_text() for label in figure.axes[1].get_xticklabels()]
+    assert len(names) == scn_figures.MATRICES and names[-1] == "slotwise"
+    assert figure.axes[-1].get_xlabel().endswith("of 15 rows of the tables the 12 that ran on most data sets")
+
+
+def test_names_that_are_too_long_to_stand_slanted_are_numbers_of_a_list(monkeypatch):
+    monkeypatch.setattr(drawing, "SLANTED", len("setcon"))
+    notes, shares = {"linear": {"objects": ["ball"]}}, np.array([[0.9, 0.1]])
+
+    def names(*methods):
+        runs = [record("pong", method, notes=notes) for method in methods]
+        figure = drawn(scn_figures.importance, runs, {"linear.importance_std": shares})["importance"]
+        return [label.get_text() for label in figure.axes[0].get_xticklabels()], figure.get_supxlabel()
+
+    assert names("setcon", "cswm") == (["cswm", "setcon"], "")
+    assert names("slotwise", "cswm") == (["1", "2"], "1  cswm\n2  slotwise")
 
 
 def ridge(values: dict[str, np.ndarray]) -> list[Record]:

@@ -64,8 +64,7 @@ def heat_map(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
             ink = "white" if value < DARK else "black"
             panel.text(column, row, number(value, 2), ha="center", va="center_baseline", fontsize=5, color=ink)
     panel.set_yticks(range(len(datasets)), datasets)
-    room = name_below(panel, {place: entrant.title for place, entrant in enumerate(entrants)})
-    figure.set_figheight(figure.get_figheight() + room)
+    name_below(figure, [panel], {place: entrant.title for place, entrant in enumerate(entrants)})
     panel.tick_params(length=0, labelsize=6)
     panel.grid(visible=False)
     panel.spines[:].set_visible(False)

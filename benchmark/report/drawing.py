@@ -66,6 +66,8 @@ KEY = 0.25
 """Inches beside a name of a legend: the line that it names, and what is left free."""
 LINE = 0.13
 """The height in inches of one more line of a title."""
+SLANTED = 40
+"""Letters of the longest name that stands slanted below a panel."""
 HATCHES = ("", "//////", "......", "xxxxxx")
 
 
@@ -113,10 +115,24 @@ def panels(titles: Sequence[str], columns: int, width: float, height: float) -> 
     return figure, axes
 
 
-def name_below(panel: Axes, names: Mapping[float, str]) -> float:
-    """Names below a panel at places of its x axis, slanted; returns the height in inches that they need."""
-    panel.set_xticks([*names], [*names.values()], rotation=30, ha="right", rotation_mode="anchor", fontsize=6)
-    return 0.025 * max(map(len, names.values()))
+def name_below(figure: Figure, panels: Sequence[Axes], names: Mapping[float, str]) -> None:
+    """Names below panels, which keep their height, at places of the x axis: slanted, or numbers of a list below them.
+
+    A list where one of them is too long: slanted it would take the panels' width.
+    """
+    longest = max(map(len, names.values()))
+    if longest <= SLANTED:
+        shown, room = [*names.values()], 0.025 * longest
+        how: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+    else:
+        shown, how = [str(number) for number in range(1, len(names) + 1)], {}
+        letters = round(LEGEND_LETTERS * figure.get_figwidth())
+        lines = [fill(f"{number}  {name}", letters) for number, name in zip(shown, names.values(), strict=True)]
+        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=6)
+        room = 0.1 * sum(1 + line.count("\n") for line in lines) + 0.2
+    for panel in panels:
+        panel.set_xticks([*names], shown, fontsize=6, **how)
+    figure.set_figheight(figure.get_figheight() + room)
 
 
 def legend(figure: Figure, handles: Mapping[str, Any], columns: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -16,6 +17,9 @@ Blocks = dict[Entrant, tuple[list[str], Float[np.ndarray, "o k"]]]
 
 WIDTH = 0.9
 """Width of a method's matrix, where 1 is the distance to the next."""
+
+MATRICES = 12
+"""As many can be told apart beside one another."""
 
 LOWEST = -0.25
 """R2 has no lower end; bars that reach below this are cut off there and say their value."""
@@ -84,15 +88,26 @@ def importance(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     figure = NewFigure(figsize=size, layout="constrained")
     grid = figure.add_gridspec(len(rows), columns, height_ratios=heights)
     panels = [figure.add_subplot(grid[divmod(index, columns)]) for index in range(len(found))]
+    entrants = scores.entrants()
+    shown = _most_often(entrants, found.values())
     for panel, (dataset, blocks) in zip(panels, found.items(), strict=True):
-        _matrices(panel, [*looks(scores)], blocks)
+        _matrices(panel, shown, blocks)
         panel.set_title(dataset, loc="left", pad=2)
-    names = {place + WIDTH / 2: entrant.title for place, entrant in enumerate(looks(scores))}
-    room = max(name_below(panel, names) for panel in panels[-columns:])
-    figure.set_figheight(figure.get_figheight() + room)
+    names = {place + WIDTH / 2: entrant.title for place, entrant in enumerate(shown)}
+    name_below(figure, panels[-columns:], names)
     bar = figure.colorbar(panels[0].images[0], ax=panels, location="bottom", aspect=40, shrink=0.6, pad=0.02)
-    bar.set_label("share of the weights for an object in each slot\n(ridge regression on standardised slots)")
+    label = "share of the weights for an object in each slot\n(ridge regression on standardised slots)"
+    if len(shown) < len(entrants):
+        label += f"\nof {len(entrants)} rows of the tables the {len(shown)} that ran on most data sets"
+    bar.set_label(label)
     yield "importance", figure
+
+
+def _most_often(entrants: Sequence[Entrant], found: Iterable[Blocks]) -> list[Entrant]:
+    """As many as there is room for, those that are found most often, in their order."""
+    count = Counter(entrant for blocks in found for entrant in blocks)
+    chosen = sorted(entrants, key=lambda entrant: -count[entrant])[:MATRICES]
+    return [entrant for entrant in entrants if entrant in chosen]
 
 
 def _matrices(panel: Axes, entrants: list[Entrant], blocks: Blocks) -> None:
