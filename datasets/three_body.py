@@ -150,5 +150,5 @@ def batch(colours: Float[np.ndarray, "o 3"], pairs: Int16[Array, "b t 2 o 2"]) -
     seen = masks.astype(jnp.int32)
     frames = palette.at[seen].get(mode="promise_in_bounds")
     now = seen[:, :, 1]
-    coordinates = pairs[:, :, 1].reshape(*pairs.shape[:2], 2 * BODIES).astype(jnp.float32) / FINE
-    return Batch(jnp.concatenate([frames[:, :, 0], frames[:, :, 1]], -1), labels=Labels(coordinates, now))
+    places = pairs[:, :, 1].reshape(*pairs.shape[:2], 2 * BODIES).astype(jnp.float32) / FINE
+    return Batch(jnp.concatenate([frames[:, :, 0], frames[:, :, 1]], -1), labels=Labels(places, now))

@@ -1,8 +1,7 @@
 """One file a method; a file dropped in here is found by itself.
 
 A method learns slots from windows of frames and encodes frames as slots; its module's docstring names the paper.
-`slot_encoding` and `slot_prediction` register none: they are what the methods of Löwe et al. 2020 share, their encoders
-and, on top, prediction.
+`slot_prediction` registers none: it is what the methods of Löwe et al. 2020 share.
 """
 
 import importlib

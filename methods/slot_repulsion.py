@@ -22,7 +22,7 @@ from benchmark.contracts import Loss
 from benchmark.modules.contrastive import cosines, match_diagonal
 from benchmark.registry import methods
 from benchmark.types import Array, Batch, DatasetSpec, Float, Key, Slots
-from methods.slot_encoding import SlotEncoding
+from methods.slot_prediction import SlotEncoding
 
 
 @methods.register("slot-repulsion")

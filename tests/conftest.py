@@ -39,10 +39,10 @@ def _private_cache(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture
-def one_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command draws the first figure of a suite: each is drawn where figures are tested, not after every run."""
-    for suite, draws in FIGURES.items():
-        monkeypatch.setitem(FIGURES, suite, draws[:1])
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command draws no figures: they are drawn where they are tested, not after every run."""
+    for suite in FIGURES:
+        monkeypatch.setitem(FIGURES, suite, ())
 
 
 @pytest.fixture

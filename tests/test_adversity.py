@@ -26,7 +26,7 @@ from benchmark.registry import methods, probes
 from benchmark.report import writing
 from benchmark.types import Metric, ProbeResult
 
-pytestmark = pytest.mark.usefixtures("one_figure")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def full(*arguments):

@@ -19,7 +19,7 @@ from benchmark import claims, records, stopping
 from benchmark.claims import ATTEMPTS, Claims, Holder
 from benchmark.errors import UserError
 
-pytestmark = pytest.mark.usefixtures("one_figure")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 RECORD = Path("runs/tiny/scn/abcd/seed-0.json")
 ELSEWHERE = Holder("far", "another machine", 1, "its token", 1, 0)

@@ -27,7 +27,7 @@ from benchmark.registry import datasets, methods, probes
 from benchmark.report.writing import report
 from benchmark.types import Metric, ProbeResult
 
-pytestmark = pytest.mark.usefixtures("one_figure")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 SMALL = ["--datasets", "tiny", "--set", "training.steps=2", "--set", "training.frames_per_step=4", "--budget", "smoke"]
 

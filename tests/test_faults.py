@@ -27,7 +27,7 @@ from benchmark.progress import PlainProgress
 from datasets import atari_store
 from datasets.atari_shards import Recipe
 
-pytestmark = pytest.mark.usefixtures("one_figure")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 LIMIT = 240.0
 """Seconds after which a test gives up waiting."""

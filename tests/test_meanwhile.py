@@ -15,7 +15,7 @@ from benchmark.freeze import Encoder
 from benchmark.progress import PlainProgress
 from benchmark.registry import probes
 
-pytestmark = pytest.mark.usefixtures("one_figure")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 SMALL = ("training.steps=2", "training.frames_per_step=4")
 

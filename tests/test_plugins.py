@@ -26,7 +26,7 @@ scn = methods.entry("scn")[0]
 {body}
 """
 
-pytestmark = pytest.mark.usefixtures("registries", "one_figure")
+pytestmark = pytest.mark.usefixtures("registries", "no_figures")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from benchmark.records import Record
 from benchmark.runner import Runner
 from benchmark.seeds_together import Siblings, alike
 
-pytestmark = pytest.mark.usefixtures("one_figure")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 SMALL = ["--datasets", "tiny", "--set", "training.steps=3", "--set", "training.frames_per_step=4", "--budget", "smoke"]
 TOGETHER = ["--methods", "scn", "--seeds", "2", "--seeds-together", "2"]

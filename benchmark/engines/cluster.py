@@ -167,9 +167,9 @@ def do(duty: Duty, topic: str, runs: Assignments) -> str:
     from distributed import get_worker
 
     dask_worker = get_worker()
-    with _slots.taken(dask_worker.state.nthreads) as number:
+    with _seats.taken(dask_worker.state.nthreads) as number:
         slot = f"{dask_worker.address} {number}"
-        process = _slots.process(number, dask_worker.state.nthreads, duty)
+        process = _seats.process(number, dask_worker.state.nthreads, duty)
         for event in process.work(runs):
             if event["event"] != "finished":
                 dask_worker.log_event(topic, {"slot": slot, **event})
@@ -178,12 +178,12 @@ def do(duty: Duty, topic: str, runs: Assignments) -> str:
 
 def dismiss(duty: Duty) -> None:
     """On a Dask worker: end the processes of a command."""
-    _slots.dismiss(duty)
+    _seats.dismiss(duty)
 
 
 @dataclass
-class Slots:
-    """The worker processes of one Dask worker, one a slot."""
+class Seats:
+    """The worker processes of one Dask worker, one for each run that it does at once."""
 
     _processes: dict[int, tuple[Duty, Worker]] = field(default_factory=dict)
     _busy: set[int] = field(default_factory=set)
@@ -191,7 +191,7 @@ class Slots:
 
     @contextmanager
     def taken(self, count: int) -> Iterator[int]:
-        """The number of a slot of `count` that nobody else has meanwhile."""
+        """The number of a seat of `count` that nobody else has meanwhile."""
         with self._lock:
             number = min(set(range(count + len(self._busy))) - self._busy)
             self._busy.add(number)
@@ -201,7 +201,7 @@ class Slots:
             self._busy.discard(number)
 
     def process(self, number: int, count: int, duty: Duty) -> Worker:
-        """The process of that slot, started anew if it is gone or was another command's."""
+        """The process of that seat, started anew if it is gone or was another command's."""
         known, process = self._processes.get(number, (None, None))
         if process and (known != duty or process.process.poll() is not None):
             process.stop()
@@ -221,7 +221,7 @@ class Slots:
             process.stop()
 
 
-_slots = Slots()
+_seats = Seats()
 
 
 def resources(text: str | None) -> dict[str, float]:

@@ -7,11 +7,11 @@ wide to stand upright.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, groupby
 
-from benchmark.report.table import DASH, Column, Row, Table, number, signed
+from benchmark.report.table import DASH, Cell, Column, Row, Table, number, signed
 
 SIGNS = {
     "\\": r"\textbackslash{}",
@@ -161,11 +161,8 @@ def _characters(table: Table) -> float:
     """How many, about, a line of the table has, the gaps between columns among them; small ones count less."""
     lines = [[table.corner, *(column.title for column in table.columns)]]
     for row in table.rows:
-        cells = [
-            _row(replace(table, columns=(column,)), replace(row, cells=(cell,)), PLAIN)
-            for column, cell in zip(table.columns, row.cells, strict=True)
-        ]
-        lines.append([row.title, *(cell.partition(" & ")[2] for cell in cells)])
+        cells = zip(table.columns, row.cells, strict=True)
+        lines.append([row.title, *(" & ".join(_texts(table, column, cell, PLAIN)) for column, cell in cells)])
     return sum(max(map(_length, column)) + GAP for column in zip(*lines, strict=True))
 
 
@@ -231,15 +228,20 @@ def _rules(widths: Sequence[int], drawn: Iterable[bool]) -> str:
 def _row(table: Table, row: Row, form: Form) -> str:
     texts = [escape(f"{row.title} {row.mark}".strip())]
     for column, cell in zip(table.columns, row.cells, strict=True):
-        mean = form.value(number(cell.mean, column.decimals), cell.best)
-        rest = _small(cell.spread(column.decimals)) + _small(table.remark(column, cell)) + escape(cell.signs)
-        texts.append(form.joined(mean, rest))
-        if column.paper:
-            paper = form.value(number(cell.paper, column.decimals), False)
-            texts.append(form.joined(paper, _small(cell.paper_spread(column.decimals))))
-        if column.distance:
-            texts.append(form.value(signed(cell.distance), False))
+        texts += _texts(table, column, cell, form)
     return " & ".join(texts) + r" \\"
+
+
+def _texts(table: Table, column: Column, cell: Cell, form: Form) -> Iterator[str]:
+    """A cell's number, the paper's and the distance between them, where the column has them."""
+    mean = form.value(number(cell.mean, column.decimals), cell.best)
+    rest = _small(cell.spread(column.decimals)) + _small(table.remark(column, cell)) + escape(cell.signs)
+    yield form.joined(mean, rest)
+    if column.paper:
+        paper = form.value(number(cell.paper, column.decimals), False)
+        yield form.joined(paper, _small(cell.paper_spread(column.decimals)))
+    if column.distance:
+        yield form.value(signed(cell.distance), False)
 
 
 def _small(text: str) -> str:
