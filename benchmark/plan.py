@@ -16,7 +16,7 @@ from benchmark.errors import UserError, answering
 from benchmark.joint import Joint, joint
 from benchmark.machine import uncommitted
 from benchmark.records import Record
-from benchmark.registry import code, configuration, probes, source
+from benchmark.registry import code, code_below, configuration, probes, source
 from benchmark.suites import Training
 
 ENGINE = 1
@@ -111,8 +111,8 @@ class Run:
 
     @property
     def code(self) -> str:
-        """The identity of the files of its method and data set, as they were imported."""
-        return records.digest([code(type(part)) for part in (self.method, self.dataset)])
+        """The identity of the files that its method and data set are made of, as they were imported."""
+        return records.digest([code_below(type(part)) for part in (self.method, self.dataset)])
 
 
 @dataclass(frozen=True)

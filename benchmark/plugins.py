@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmark.errors import RAISED, UserError, place
-from benchmark.registry import datasets, methods, probes
+from benchmark.registry import code_below, datasets, methods, probes
 
 REMEDY = "give the path of a Python file, or a module that can be imported"
 
@@ -41,6 +41,9 @@ def load_plugins(plugins: Iterable[str] = ()) -> None:
                 f"{told}: {_file(name)} registers no method, data set or probe; docs/add-a-method.md shows how"
             )
         _loaded.add(name)
+    for registry in (methods, datasets):
+        for name in registry:
+            code_below(registry.entry(name)[0])  # now, while the files are what was imported
 
 
 def _is_path(plugin: str) -> bool:

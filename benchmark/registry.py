@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from functools import cache
@@ -169,6 +170,27 @@ def code(cls: type) -> dict[str, str]:
         return {"file": str(path)}
     name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
     return {"file": name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+@cache
+def code_below(cls: type) -> str:
+    """The SHA-256 of the files that a class is made of, as imported: its own, and what they import of one another.
+
+    These are files beside its own, and those of `methods`, `datasets` and `benchmark/modules`.
+    """
+    folders = {Path(source(cls)).parent, ROOT / "methods", ROOT / "datasets", ROOT / "benchmark" / "modules"}
+    found: dict[str, bytes] = {}
+    waiting = [cls.__module__]
+    while waiting:
+        module = sys.modules.get(name := waiting.pop())
+        file = Path(getattr(module, "__file__", None) or "")
+        if name in found or file.parent not in folders or not file.is_file():
+            continue
+        found[name] = file.read_bytes()
+        for value in vars(module).values():
+            owner = getattr(value, "__module__", None) or getattr(value, "__name__", "")
+            waiting += [owner] if isinstance(owner, str) else []
+    return hashlib.sha256(b"".join(found[name] for name in sorted(found))).hexdigest()
 
 
 methods: Registry[Method] = Registry("method", Method)  # type: ignore[type-abstract]

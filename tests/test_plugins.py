@@ -1,8 +1,10 @@
 """A user's own files: loaded from anywhere, and one line for each mistake in them."""
 
 import hashlib
+import importlib
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ from benchmark import machine, plan, plugins, records
 from benchmark.command import main
 from benchmark.errors import UserError
 from benchmark.plugins import load_plugins
-from benchmark.registry import code, configuration, methods, probes
+from benchmark.registry import code, code_below, configuration, methods, probes
 
 VARIANT = """
 from benchmark.registry import methods
@@ -92,6 +94,21 @@ MINE = CLASS.format(
 PROBE = CLASS.format(
     body="@probes.register('mine')\n@dataclass(frozen=True, kw_only=True)\nclass Mine(Probe):\n    {body}"
 )
+
+
+def test_what_a_class_is_made_of_are_its_file_and_what_that_imports_beside_it_and_of_ours(tmp_path, monkeypatch):
+    (tmp_path / "beside.py").write_text("def twice(x): return 2 * x\n")
+    (tmp_path / "apart.py").write_text("from beside import twice\nclass Mine: pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    mine = importlib.import_module("apart").Mine
+    before = code_below.__wrapped__(mine)
+    (tmp_path / "beside.py").write_text("def twice(x): return x + x\n")
+    assert code_below.__wrapped__(mine) != before
+    read, whole = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.stem) or whole(path))
+    code_below.__wrapped__(methods.entry("setcon")[0])
+    expected = {"setcon", "slot_prediction", "info_nce", "transition", "set_encoder", "slot_attention", "fm_mlp"}
+    assert expected <= set(read) and not {"slotwise", "scn", "registry"} & set(read)
 
 
 @pytest.mark.parametrize(
