@@ -30,8 +30,8 @@ class Record:
 
     `configuration` holds the resolved fields and versions of "method", "dataset" and "training"; `probes` maps each
     probe to its "digest" and "configuration"; `metrics` are rows of probe, target, metric, split, value and
-    higher_is_better. `curve` holds (step, loss), and
-    the training's "loss_parts" the values of the loss's named parts at those steps.
+    higher_is_better. `curve` holds (step, loss), and "loss_parts" of `training` the values at those steps of the
+    named parts that are not the whole loss.
     """
 
     suite: str

@@ -237,8 +237,9 @@ class Runner:
             "parameters_sha256": self._save(run, fitted.model),
             **company,
         }
-        if fitted.parts:
-            facts["loss_parts"] = fitted.parts
+        whole = [loss for _, loss in fitted.curve]
+        if parts := {name: values for name, values in fitted.parts.items() if values != whole}:
+            facts["loss_parts"] = parts
         if run.tuned:
             facts["tuned"] = dict(run.tuned)
         record = replace(

@@ -104,8 +104,10 @@ class Kernel:
     ) -> list[Fitted]:
         """Train models that differ in their values only, one a key, in one vmapped program: each as alone, to rounding.
 
-        They go on from the newest step of which all have a checkpoint. `on_step` gets the means over them. The seconds
-        of each are its share. Raises DivergedError where any loss is not finite.
+        A parameter that the loss does not depend on, as a bias that a softmax cancels, may end elsewhere: Adam makes
+        whole steps of what rounding leaves of its gradient. They go on from the newest step of which all have a
+        checkpoint. `on_step` gets the means over them. The seconds of each are its share. Raises DivergedError where
+        any loss is not finite.
         """
         count, (graph, _, _) = len(models), split(models[0])
         states: Sequence[Any] = [self._start(model, optimizer_state) for model in models]

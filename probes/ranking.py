@@ -32,7 +32,8 @@ class Ranking(Probe):
 
     One scene a test clip, `num_clips` of them at most, all predicted from the same frame: the last from which 10 steps
     fit into a clip. Undefined for a method that does not predict, or needs more frames before that one. At chance
-    Hits@1 is 1 / n; the notes hold n.
+    Hits@1 is 1 / n; the notes hold n. Embeddings that are all alike tie: Hits@1 is 0 and MRR 2 / (n + 1), both below
+    chance.
 
     For every method there are `hits_at_1_still` and `mrr_still`, what its encoder reaches if it is predicted that
     nothing changes (where little does, that is much), and `embedding_variance`, that of all test frames, mean over the

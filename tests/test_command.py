@@ -692,6 +692,12 @@ def test_a_probe_that_gives_no_number_fails_its_run_and_no_other(tmp_path, monke
     assert [record.status for record in found] == ["failed", "failed"] and all(r.training for r in found)
 
 
+def test_a_part_that_is_the_whole_loss_is_not_kept_beside_it(tmp_path):
+    assert command(tmp_path, "--methods", "scn-saliency") == 0
+    (record,) = records.read_all(tmp_path)[0]
+    assert [*record.training["loss_parts"]] == ["diversity"]
+
+
 def test_runs_of_one_method_with_two_learning_rates_train_differently(tmp_path):
     def run(rate):
         overrides = parse_overrides([f"methods.scn.learning_rate={rate}", *SMALL[3:4], *SMALL[5:6]])
