@@ -3,8 +3,10 @@
 python run_benchmark.py --methods all --suite atari
 """
 
+import os
 import signal
 import sys
+from contextlib import suppress
 
 if __name__ == "__main__":
     listens = signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -19,4 +21,9 @@ if __name__ == "__main__":
 
     if listens:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(main())
+    status = main()
+    if status >= 128:  # stopped by a signal: what JAX may still be compiling crashes in an orderly end
+        with suppress(OSError, AttributeError):
+            sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)

@@ -120,4 +120,8 @@ def _tell(heading: str, checks: tuple[Check, ...], subject: object) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)

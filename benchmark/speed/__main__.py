@@ -102,4 +102,8 @@ def describe(found: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     tune_allocator()
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)
