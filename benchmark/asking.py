@@ -16,7 +16,7 @@ from benchmark.errors import RAISED, written
 from benchmark.machine import commit
 from benchmark.plan import Item, Run
 from benchmark.records import Record
-from benchmark.registry import code, configuration
+from benchmark.registry import code, configuration, probes
 from benchmark.types import Frozen, Key
 from benchmark.unfinished import probes_failed
 
@@ -41,8 +41,8 @@ def ask(
     answers, errors = _answers(run, item.probes_to_ask, frozen, key, say)
     notes = record.notes | {name: answer.notes for name, answer in answers.items()}
     failed_before = _reasons(notes.pop("failed_probes", {}), item.probes_to_ask)
-    probes = {name: known for name, known in record.probes.items() if whole and name not in errors}
-    probes |= {name: _origin(run, name) for name in answers}
+    asked = {name: known for name, known in record.probes.items() if whole and name not in errors}
+    asked |= {name: _origin(run, name) for name in answers}
     rows = [row for row in record.metrics if row["probe"] not in answers]
     rows += [row for answer in answers.values() for row in answer.rows]
     number = {name: number for number, name in enumerate(run.probe_digests)}
@@ -55,7 +55,7 @@ def ask(
     confirm()
     with written(f"the arrays for figures {record.arrays}"):
         notes["arrays_sha256"] = parameters.save_named(place, arrays) if arrays else None
-    answered = replace(record, probes=probes, metrics=rows, notes=notes)
+    answered = replace(record, probes=asked, metrics=rows, notes=notes)
     if errors or failed_before:
         return probes_failed(answered, errors, failed_before)
     return replace(answered, traceback=None)
@@ -85,6 +85,6 @@ def _origin(run: Run, name: str) -> dict[str, Any]:
 
 
 def _reasons(told: Any, asked: Iterable[str]) -> dict[str, str]:
-    """Why probes failed that are not asked now; records of before have their names only."""
+    """Why probes failed that are not asked now, if they are known still; records of before have their names only."""
     reasons = told if isinstance(told, dict) else dict.fromkeys(told, "it raised")
-    return {name: why for name, why in reasons.items() if name not in asked}
+    return {name: why for name, why in reasons.items() if name not in asked and name in probes}

@@ -661,6 +661,21 @@ def test_a_failing_reprobe_keeps_what_the_record_held_and_is_a_failure_until_men
     assert (mended.status, mended.metrics, mended.probes) == ("ok", before.metrics, before.probes)
 
 
+def test_the_failure_of_a_probe_that_is_known_no_more_goes_when_the_run_is_asked_again(copy):
+    path = next((copy / "runs/tiny/scn").glob("*/seed-0.json"))
+    before = records.read(path)
+    lost = {
+        "status": "failed",
+        "reason": "probe gone: it raised",
+        "notes": before.notes | {"failed_probes": {"gone": "x"}},
+    }
+    records.write(copy, replace(before, **lost))
+    assert command(copy, "--methods", "scn", "--retry-failed") == 0
+    after = records.read(path)
+    assert (after.status, after.reason, after.metrics) == ("ok", None, before.metrics)
+    assert "failed_probes" not in after.notes
+
+
 def test_a_probe_that_fails_takes_no_other_with_it_and_alone_is_asked_again(tmp_path, capsys, broken_probe):
     assert [*plan.runs(Configuration("atari", "smoke"), ["scn"], ["tiny"], 1)[0].probes] == ["linear", "diagnostics"]
     assert command(tmp_path, "--methods", "scn") == 1
