@@ -352,6 +352,14 @@ def test_of_too_many_matrices_those_on_most_data_sets_are_drawn_and_it_is_said()
     assert figure.axes[-1].get_xlabel().endswith("of 15 rows of the tables the 12 that ran on most data sets")
 
 
+def test_clips_of_two_titles_are_two_files_with_names_that_a_file_system_takes():
+    names = ("a-b", "a+b", "n" * 240, "n" * 239 + "m")
+    runs = [record("gridworld", name) for name in names]
+    found = [name for name, _ in frame_figures.over_time(scores(*runs), lambda run: film(5, 3))]
+    assert len(set(found)) == 4 and max(map(len, found)) < 200
+    assert "clip-gridworld-a-b" not in found, "it would be that of either"
+
+
 def test_names_that_are_too_long_to_stand_slanted_are_numbers_of_a_list(monkeypatch):
     monkeypatch.setattr(drawing, "SLANTED", len("setcon"))
     notes, shares = {"linear": {"objects": ["ball"]}}, np.array([[0.9, 0.1]])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from textwrap import fill
 
 import numpy as np
 
-from benchmark.records import Record
+from benchmark.records import Record, digest
 from benchmark.report.drawing import PAGE, Figure, Read
 from benchmark.report.film import DECODED, Film
 from benchmark.report.scores import Entrant, Scores
@@ -31,6 +32,9 @@ LARGEST = 0.45
 
 LABEL = 23
 """Characters in a line of a row's name: as many as fit beside the tiles."""
+
+LONGEST = 100
+"""Characters of a title in a file's name, which file systems allow 255 bytes."""
 
 MISSING = {"ok": "no frames kept", "failed": "failed"}
 
@@ -90,9 +94,10 @@ def _row(film: Film, t: int, targets: Sequence[str], slots: int) -> Row:
 
 def over_time(scores: Scores, read: Read) -> Iterator[tuple[str, Figure]]:
     """For each data set and method one clip, time from left to right; of the first seed that has it."""
+    slugs = _slugs(scores.entrants())
     for dataset in scores.datasets:
         for entrant, record, film in scores.firsts(dataset, lambda record: Film.of(read(record), "decoder")):
-            yield f"clip-{dataset}-{_slug(entrant)}", _clip(film, f"{entrant.title}, seed {record.seed}")
+            yield f"clip-{dataset}-{slugs[entrant]}", _clip(film, f"{entrant.title}, seed {record.seed}")
 
 
 def _clip(film: Film, title: str) -> Figure:
@@ -112,8 +117,14 @@ def _grey(masks: Float[np.ndarray, "t k h w"] | None, t: int, k: int) -> Image |
     return np.repeat(masks[t, k, ..., None], 3, -1)
 
 
-def _slug(entrant: Entrant) -> str:
-    return re.sub(r"[^\w.=-]+", "-", entrant.title).strip("-")
+def _slugs(entrants: Sequence[Entrant]) -> dict[Entrant, str]:
+    """Their titles as parts of files' names; with a part of its hash one that is too long, or like another."""
+    plain = {entrant: re.sub(r"[^\w.=-]+", "-", entrant.title).strip("-") for entrant in entrants}
+    alike = Counter(plain.values())
+    return {
+        entrant: text if len(text) <= LONGEST and alike[text] == 1 else f"{text[:LONGEST]}-{digest(entrant.title)[:8]}"
+        for entrant, text in plain.items()
+    }
 
 
 def mosaic(
