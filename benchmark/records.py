@@ -203,7 +203,7 @@ def read_all(out: Path) -> tuple[list[Record], list[tuple[Path, str]]]:
     return good, damaged
 
 
-def frame(out: Path | str, plugins: Iterable[str] = ()) -> pandas.DataFrame:
+def frame(out: Path | str, plugins: str | Iterable[str] = ()) -> pandas.DataFrame:
     """All metrics under an output folder, one row a metric, for work of one's own in a notebook.
 
     `settings` is what tells a run from the present defaults; of what is registered by none of the `plugins`, paths or
@@ -219,7 +219,7 @@ def frame(out: Path | str, plugins: Iterable[str] = ()) -> pandas.DataFrame:
         raise FileNotFoundError(
             f"there are no records under {str(out)!r}; name an output folder, which has `runs` in it"
         )
-    load_plugins(plugins)
+    load_plugins([plugins] if isinstance(plugins, str) else plugins)
     return pandas.DataFrame(tidy(read_all(Path(out))[0], settings))
 
 

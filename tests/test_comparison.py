@@ -20,7 +20,7 @@ from benchmark.report.comparison import Measure, by_method
 from benchmark.report.published import published
 from benchmark.report.scores import Context, Scores
 from benchmark.report.statistics import holm, summarise
-from benchmark.report.table import Cell, Column, Table, signed
+from benchmark.report.table import Cell, Column, Table, number, signed
 from benchmark.report.tables import build, everything, write
 
 CONTEXT = Context(floors=frozenset({"random-cnn"}), ceilings=frozenset({"supervised"}))
@@ -784,6 +784,19 @@ def test_a_probe_of_ones_own_is_averaged_over_the_data_sets_on_which_it_is_defin
     table = tables(runs)["probe-mine"]
     assert [column.full_title for column in table.columns] == ["mean of 2: m"]
     assert cell(table, "scn", "m").ours.mean == 0.625
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [((1e-5, 4.9e-5), "0.0000490"), ((0.5, -22998.5), "-22998"), ((0.5, 0.75), "0.750"), ((0.0, 0.0), "0.000")],
+)
+def test_numbers_of_a_probe_of_ones_own_have_three_digits_or_decimals(values, shown):
+    runs = [
+        record("pong", method, 0, [row("mine", "m", "all", value)], suite="atari", probes={"mine": {}})
+        for method, value in zip(("scn", "cswm"), values, strict=True)
+    ]
+    table = tables(runs)["probe-mine"]
+    assert number(cell(table, "cswm", "m").ours.mean, table.columns[0].decimals) == shown
 
 
 def test_a_probe_of_ones_own_that_measures_nothing_on_test_has_no_table():

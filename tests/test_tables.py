@@ -436,6 +436,12 @@ def test_latex_escapes_every_special_sign():
     )
 
 
+def test_latex_sets_letters_with_accents_and_greek_ones_in_ascii():
+    assert latex.escape("größe é č ñ å ç") == r"gr\"{o}\ss{}e \'{e} \v{c} \~{n} \r{a} \c{c}"
+    assert latex.escape("\u0394 \u03b1 \u03bb µ \u03a9 \u0391") == r"$\Delta$ $\alpha$ $\lambda$ $\mu$ $\Omega$ ?"
+    assert latex.escape("½ ± ≤ → 中") == r"? $\pm$ $\leq$ $\rightarrow$ ?"
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_all_tables_compile_and_fit_the_page(tmp_path):
     write(everything(hostile(), CONTEXT), tmp_path)

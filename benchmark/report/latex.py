@@ -7,6 +7,7 @@ wide to stand upright.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
@@ -21,13 +22,17 @@ SIGNS = {
     ">": r"\textgreater{}",
     "±": r"$\pm$",
     "²": r"\textsuperscript{2}",
+    "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "≤": r"$\leq$",
+    "≈": r"$\approx$",
+    "→": r"$\rightarrow$",
+    "ß": r"\ss{}",
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
     "°": r"\textsuperscript{$\circ$}",
     "§": r"\textsuperscript{\S}",
     "¶": r"\textsuperscript{\P}",
     "≥": r"$\geq$",
-    "ö": r"\"{o}",
     DASH: "---",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
@@ -38,6 +43,11 @@ FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 COLUMN, WIDEST = 60, 140
 """Characters of a line of a table in one of two columns, and of an upright one: a wider one's would be shrunk until
 they cannot be read."""
+ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0308\u030c\u030a\u0327", "`'^~\"vrc", strict=True))
+"""What sets them on a Latin letter: grave, acute, circumflex, tilde, diaeresis, caron, ring, cedilla."""
+CAPITALS = ("gamma", "delta", "theta", "lambda", "xi", "pi", "sigma", "upsilon", "phi", "psi", "omega")
+SMALL_ONLY = ("alpha", "beta", "epsilon", "zeta", "eta", "iota", "kappa", "mu", "nu", "rho", "tau", "chi")
+"""Greek letters that LaTeX knows; other capitals look like Latin ones."""
 GAP, SMALL = 1.5, 0.7
 """Characters between two columns; the width of a small one."""
 
@@ -153,8 +163,19 @@ def _tabular(table: Table, form: Form) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """Plain text as LaTeX; a character that pdfLaTeX cannot set becomes a question mark."""
-    return "".join(SIGNS.get(sign, sign if sign.isascii() else "?") for sign in " ".join(text.split()))
+    """Plain text as LaTeX in ASCII; a character that pdfLaTeX cannot set becomes a question mark."""
+    return "".join(SIGNS.get(sign, sign if sign.isascii() else _letter(sign)) for sign in " ".join(text.split()))
+
+
+def _letter(sign: str) -> str:
+    """A Latin letter with an accent, or a Greek one."""
+    plain, *accents = list(unicodedata.normalize("NFKD", sign))
+    if plain.isascii() and len(accents) == 1 and accents[0] in ACCENTS:
+        return f"\\{ACCENTS[accents[0]]}{{{plain}}}"
+    case, _, name = unicodedata.name(plain, "").lower().replace("lamda", "lambda").partition(" letter ")
+    if case == "greek small" and name in CAPITALS + SMALL_ONLY and not accents:
+        return f"$\\{name}$"
+    return f"$\\{name.capitalize()}$" if case == "greek capital" and name in CAPITALS and not accents else "?"
 
 
 def _characters(table: Table) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from math import floor, log10
 
 from benchmark.records import Record
 from benchmark.report.captions import listed
@@ -42,6 +44,7 @@ def _of(probe: str, scores: Scores) -> Table:
     rows = [row for record in scores.runs.values() for row in record.metrics if row["probe"] == probe]
     found = {(row["metric"], row["target"]): row["higher_is_better"] for row in rows if row["split"] == "test"}
     found = {what: better for what, better in found.items() if scores.possible(*what, probe)} or found
+    values = {what: [row["value"] for row in rows if (row["metric"], row["target"]) == what] for what in found}
     whole = {metric for metric, target in found if target == "all"}
     shown = [what for what in found if what[1] == "all" or what[0] not in whole][:WIDEST]
     measures = []
@@ -53,7 +56,7 @@ def _of(probe: str, scores: Scores) -> Table:
         measures.append(
             Measure(
                 metric,
-                Column(title, 3, group=which),
+                Column(title, _decimals(values[metric, target]), group=which),
                 over,
                 compared=better is not None,
                 target=target,
@@ -66,3 +69,9 @@ def _of(probe: str, scores: Scores) -> Table:
     lead = f"What probe {probe} measures on the test split, {several}{listed(scores.datasets)}."
     lead += f" {left_out} more of its numbers are in metrics.csv." if left_out else ""
     return by_method(f"probe-{probe}", lead, scores, (), measures, bold="the better by the probe's own word,")
+
+
+def _decimals(values: Iterable[float | None]) -> int:
+    """Three; of very small or large numbers as many as show three digits of the largest."""
+    largest = max((abs(value) for value in values if value), default=1.0)
+    return 3 if 0.01 <= largest < 1000 else min(max(2 - floor(log10(largest)), 0), 12)
