@@ -15,6 +15,7 @@ from benchmark.errors import answering
 from benchmark.machine import threads
 from benchmark.plan import Item, Run, collecting
 from benchmark.records import Record, write_atomically
+from benchmark.training import Kernel
 
 SECONDS_PER_VALUE = {"nature_cnn": 5e-8, "pixelwise": 8e-7}
 """Training cost of one value of a frame by the data set's backbone, first guess: one core."""
@@ -73,12 +74,16 @@ class Timings:
         return bool(row["guessed"] > 0)
 
     def add(self, record: Record, run: Run) -> None:
-        """Remember a finished run, if all of it was timed: seconds of training a frame, and of all that follows."""
+        """Remember a finished run, if all of it was timed: seconds of training a frame, and of all else.
+
+        A few steps tell nothing of a frame's: the first one is slow, and their program is not optimised.
+        """
         frames, spent = record.training["frames"], record.timing
         if frames and "train" not in spent:
             return
-        overhead = sum(spent.get(stage, 0.0) for stage in ("build", "compile", "freeze", "probe"))
-        step = spent.get("train", 0.0) / frames if frames else 0.0
+        step = spent["train"] / frames if frames and _paced(run) else 0.0
+        stages = ("build", "compile", "freeze", "probe", *(() if step else ("train",)))
+        overhead = sum(spent.get(stage, 0.0) for stage in stages)
         place = run.method_name, run.dataset_name, _values(run), run.budget, record.provenance["threads"]
         values = (*place, step, overhead, _guessed_overhead(run))
         self.rows = [*self.rows, dict(zip(self.FIELDS, values, strict=True))][-REMEMBERED:]
@@ -94,12 +99,12 @@ class Timings:
         """
         alike = [row for row in self.rows if row["values"] == _values(run)]
         near: dict[str, Any] = {"dataset": run.dataset_name, "threads": cores}
-        trained = _closest([row for row in alike if row["method"] == run.method_name], near)
+        trained = _closest([row for row in alike if row["method"] == run.method_name and row["step"]], near)
         probed = _closest([row for row in alike if row["budget"] == run.budget], {"method": run.method_name} | near)
-        frames = run.training.frames if run.trained.trains else 0
+        frames = run.training.frames if _paced(run) else 0
         step = median(row["step"] for row in trained) if trained else _guessed_step(run)
         off = median(row["overhead"] / row["guessed"] for row in probed) if probed else 1.0
-        return frames * step + off * _guessed_overhead(run), bool(trained and probed)
+        return frames * step + off * _guessed_overhead(run), bool(probed and (trained or not frames))
 
 
 def _closest(rows: list[dict[str, Any]], wanted: dict[str, Any]) -> list[dict[str, Any]]:
@@ -107,6 +112,11 @@ def _closest(rows: list[dict[str, Any]], wanted: dict[str, Any]) -> list[dict[st
     for name, value in wanted.items():
         rows = [row for row in rows if row[name] == value] or rows
     return rows
+
+
+def _paced(run: Run) -> bool:
+    """Does it train for more than the few steps that are overhead?"""
+    return run.trained.trains and run.training.steps > Kernel.few
 
 
 def _guessed_step(run: Run) -> float:

@@ -37,6 +37,12 @@ def run():
     return only
 
 
+@pytest.fixture
+def long():
+    (only,) = plan.runs(Configuration("atari", "quick"), ["scn"], ["tiny"], seeds=1)
+    return only
+
+
 def test_probes_get_the_probe_val_and_test_split_in_that_order(tmp_path, run, monkeypatch):
     given = []
 
@@ -408,10 +414,10 @@ def test_a_run_that_went_on_has_the_time_of_one_that_did_not_stop(tmp_path, run,
     assert record.timing["train"] == 2.0 * run.training.steps / 3
 
 
-def test_estimates_come_from_runs_measured_here_once_there_are_any(tmp_path, run):
-    items, values, frames = [plan.Item(run, "new")], 84 * 84 * 3, run.training.frames
+def test_estimates_come_from_runs_measured_here_once_there_are_any(tmp_path, long):
+    items, values, frames = [plan.Item(long, "new")], 84 * 84 * 3, long.training.frames
     guess = estimate(items, tmp_path)
-    place = {"method": "scn", "dataset": "other", "values": values, "budget": run.budget, "threads": threads()}
+    place = {"method": "scn", "dataset": "other", "values": values, "budget": long.budget, "threads": threads()}
     row = place | {"step": 0.5, "overhead": 5, "guessed": OVERHEAD}
     larger = row | {"values": 210 * 160 * 3, "step": 99.0}
     longer = row | {"budget": "another", "overhead": 99.0}
@@ -424,15 +430,15 @@ def test_estimates_come_from_runs_measured_here_once_there_are_any(tmp_path, run
     assert [estimate.total for _, estimate in known] == [frames * 0.5 + 5, frames * 0.5 + 7]
 
 
-def test_an_estimate_prefers_runs_with_as_many_threads_and_takes_others_before_it_guesses(tmp_path, run):
-    items, other = [plan.Item(run, "new")], threads() + 1
-    place = {"method": "scn", "dataset": run.dataset_name, "values": 84 * 84 * 3, "budget": run.budget}
+def test_an_estimate_prefers_runs_with_as_many_threads_and_takes_others_before_it_guesses(tmp_path, long):
+    items, other = [plan.Item(long, "new")], threads() + 1
+    place = {"method": "scn", "dataset": long.dataset_name, "values": 84 * 84 * 3, "budget": long.budget}
     mine, others = ({"threads": n, "step": 0.5, "overhead": 5.0 * n, "guessed": OVERHEAD} for n in (threads(), other))
     both, only_others = (
         _estimate(rows, items, tmp_path) for rows in ([place | others, place | mine], [place | others])
     )
-    assert both.total == run.training.frames * 0.5 + 5.0 * threads()
-    assert only_others.total == run.training.frames * 0.5 + 5.0 * other and only_others.measured == 1
+    assert both.total == long.training.frames * 0.5 + 5.0 * threads()
+    assert only_others.total == long.training.frames * 0.5 + 5.0 * other and only_others.measured == 1
 
 
 def _estimate(rows, items, cache):
@@ -452,22 +458,39 @@ def test_what_does_not_train_is_not_estimated_to_train(tmp_path):
     assert untrained == OVERHEAD < trained / 2
 
 
-def test_the_oldest_timings_are_forgotten(tmp_path, run, monkeypatch):
+def test_the_oldest_timings_are_forgotten(tmp_path, long, monkeypatch):
     monkeypatch.setattr("benchmark.estimate.REMEMBERED", 3)
     timings = Timings(tmp_path)
     for seconds in range(5):
         fields = {"training": {"frames": 10}, "timing": {"train": 10.0 * seconds}, "provenance": {"threads": 1}}
-        timings.add(replace(blank(run), **fields), run)
+        timings.add(replace(blank(long), **fields), long)
     assert [row["step"] for row in Timings(tmp_path).rows] == [2.0, 3.0, 4.0]
 
 
-def test_a_run_whose_training_was_not_timed_is_not_remembered(tmp_path, run):
+def test_a_run_whose_training_was_not_timed_is_not_remembered(tmp_path, long):
     timings = Timings(tmp_path)
-    done = replace(blank(run), training={"frames": 10}, provenance={"threads": 1})
-    timings.add(replace(done, timing={"probe": 1.0}), run)
+    done = replace(blank(long), training={"frames": 10}, provenance={"threads": 1})
+    timings.add(replace(done, timing={"probe": 1.0}), long)
     assert not timings.rows
-    timings.add(replace(done, timing={"train": 2.0}), run)
+    timings.add(replace(done, timing={"train": 2.0}), long)
     assert [row["step"] for row in timings.rows] == [0.2]
+
+
+def test_a_few_steps_are_overhead_and_tell_nothing_of_a_longer_training(tmp_path, run, long):
+    timings = Timings(tmp_path)
+    timings.add(
+        replace(
+            blank(run),
+            training={"frames": run.training.frames},
+            timing={"train": 3.0, "probe": 2.0},
+            provenance={"threads": threads()},
+        ),
+        run,
+    )
+    few, many = (estimate([plan.Item(each, "new")], tmp_path) for each in (run, long))
+    guess = estimate([plan.Item(long, "new")], tmp_path / "elsewhere")
+    assert (few.total, few.measured) == (5.0, 1)
+    assert many.total == guess.total and many.measured == 0
 
 
 def test_probing_again_takes_as_long_as_the_decoders_that_are_asked_learn(tmp_path):
@@ -491,10 +514,12 @@ def test_a_plan_with_fewer_probes_is_not_said_to_take_what_the_decoders_took(tmp
     guess = {name: estimate([plan.Item(each, "new")], tmp_path).total for name, each in (("all", run), ("few", few))}
     learned = sum(probe.pixels_learned(run.dataset.spec()) for probe in run.probes.values()) * SECONDS_PER_PIXEL_LEARNED
     row = {"method": "setcon", "dataset": "bouncing_balls", "values": 32 * 32 * 3, "budget": "quick"}
-    row |= {"threads": threads(), "step": 0.0, "overhead": (OVERHEAD + learned) / 2, "guessed": OVERHEAD + learned}
+    row |= {"threads": threads(), "step": 1e-3, "overhead": (OVERHEAD + learned) / 2, "guessed": OVERHEAD + learned}
+    trained = run.training.frames * 1e-3
     assert guess["all"] - guess["few"] == pytest.approx(learned)
     measured = [_estimate([row], [plan.Item(each, "new")], tmp_path) for each in (run, few)]
-    assert [each.total for each in measured] == pytest.approx([(OVERHEAD + learned) / 2, OVERHEAD / 2])
+    expected = [trained + (OVERHEAD + learned) / 2, trained + OVERHEAD / 2]
+    assert [each.total for each in measured] == pytest.approx(expected)
     assert learned > 10 * OVERHEAD and [each.measured for each in measured] == [1, 1]
 
 
