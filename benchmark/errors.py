@@ -37,7 +37,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     close = closest(name, names)
     hint = f"did you mean {close!r}? " if close else ""
     own = "; one of your own needs --plugin FILE" if kind in ("method", "data set", "probe") else ""
-    all_ = f"known: {', '.join(names)}" if len(names) <= MANY else "run_benchmark.py --list has all"
+    all_ = f"known: {', '.join(names) or 'none'}" if len(names) <= MANY else "run_benchmark.py --list has all"
     return UserError(f"unknown {kind} {name!r}; {hint}{all_}{own}")
 
 

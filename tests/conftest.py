@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))
 install_import_hook(["benchmark", "methods", "datasets", "probes"], "shapes.check")
 
 import tiny  # noqa: E402, F401  registers the small data set, with the hook in place
+from small import command  # noqa: E402
 
 from benchmark import plugins  # noqa: E402
 from benchmark.registry import datasets, methods, probes  # noqa: E402
@@ -52,3 +54,45 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     monkeypatch.setattr(plugins, "_loaded", set())
     monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """A small grid that has been run."""
+    out = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLOTBENCH_CACHE", str(out / "cache"))
+        assert command(out, "--methods", "random-cnn,scn,supervised", "--seeds", "2") == 0
+    return out
+
+
+@pytest.fixture
+def copy(finished, tmp_path, monkeypatch) -> Path:
+    """The finished grid with its cache, to be spoiled at will."""
+    shutil.copytree(finished, tmp_path / "copy")
+    monkeypatch.setenv("SLOTBENCH_CACHE", str(tmp_path / "copy" / "cache"))
+    return tmp_path / "copy"
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The probes that are asked, in order."""
+    names = []
+    for name in ("linear", "diagnostics"):
+        probe = probes.entry(name)[0]
+        call = probe.__call__
+        monkeypatch.setattr(probe, "__call__", lambda *a, name=name, call=call: (names.append(name), call(*a))[1])
+    return names
+
+
+@pytest.fixture
+def broken_probe(monkeypatch):
+    """A linear probe that raises, and what mends it."""
+    linear = probes.entry("linear")[0]
+    working = linear.__call__
+
+    def broken(self, *arguments):
+        raise RuntimeError("the line is bent")
+
+    monkeypatch.setattr(linear, "__call__", broken)
+    return lambda: monkeypatch.setattr(linear, "__call__", working)

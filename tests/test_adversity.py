@@ -15,7 +15,7 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 from filelock import FileLock
-from test_command import command, copy, finished  # noqa: F401  fixtures
+from small import command
 
 from benchmark import errors, parameters, records
 from benchmark.command import main
@@ -124,7 +124,7 @@ def test_a_path_that_may_not_be_used_is_one_line(capsys, monkeypatch):
     )
 
 
-def test_a_record_that_may_be_whole_is_not_set_aside(copy, capsys, monkeypatch):  # noqa: F811
+def test_a_record_that_may_be_whole_is_not_set_aside(copy, capsys, monkeypatch):
     path = path_of(copy)
     later = path.read_bytes().replace(b'"schema": 1', b'"schema": 2')
     path.write_bytes(later)
@@ -145,7 +145,7 @@ def _refuse(path, *arguments):
     raise PermissionError(13, "Permission denied", str(path))
 
 
-def test_a_folder_of_records_that_cannot_be_read_is_named(copy, monkeypatch):  # noqa: F811
+def test_a_folder_of_records_that_cannot_be_read_is_named(copy, monkeypatch):
     scandir, hidden = os.scandir, path_of(copy).parent
     whole = len(records.read_all(copy)[0])
     monkeypatch.setattr(os, "scandir", lambda place: _refuse(place) if str(place) == str(hidden) else scandir(place))
@@ -154,7 +154,7 @@ def test_a_folder_of_records_that_cannot_be_read_is_named(copy, monkeypatch):  #
     assert [(str(place), why) for place, why in damaged] == [(str(hidden), "cannot be read (Permission denied)")]
 
 
-def test_only_records_are_read_also_through_links(copy, tmp_path):  # noqa: F811
+def test_only_records_are_read_also_through_links(copy, tmp_path):
     everything = [record.path for record in records.read_all(copy)[0]]
     (linked := tmp_path / "linked").mkdir()
     (linked / "runs").mkdir()
@@ -233,7 +233,7 @@ def test_a_stop_iteration_is_told_with_its_place(tmp_path, monkeypatch):
     assert records.read(path_of(tmp_path)).reason.startswith("StopIteration: ")
 
 
-def test_a_page_is_written_of_texts_that_are_none(copy):  # noqa: F811
+def test_a_page_is_written_of_texts_that_are_none(copy):
     record = records.read(path_of(copy))
     records.write(copy, replace(record, status="failed", reason="named \udcff.png"))
     assert command(copy, "--report-only") == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import tiny_grid
-from test_command import command
+from small import command
 
 from benchmark import claims, records, stopping
 from benchmark.claims import ATTEMPTS, Claims, Holder

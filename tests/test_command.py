@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tiny
 from filelock import FileLock
+from small import SMALL, command
 
 from benchmark import parameters, plan, records, runner, training
 from benchmark.check.look_alike import look_alike
@@ -28,12 +29,6 @@ from benchmark.report.writing import report
 from benchmark.types import Metric, ProbeResult
 
 pytestmark = pytest.mark.usefixtures("no_figures")
-
-SMALL = ["--datasets", "tiny", "--set", "training.steps=2", "--set", "training.frames_per_step=4", "--budget", "smoke"]
-
-
-def command(out: Path, *arguments: str) -> int:
-    return main([*SMALL, "--out", str(out), *arguments])
 
 
 @pytest.mark.parametrize(
@@ -206,24 +201,6 @@ def test_list_names_everything(capsys):
     assert "game=" not in line and "pong, privateeye" in lines[lines.index(line) - 1] + lines[lines.index(line) - 2]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    """A small grid that has been run."""
-    out = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLOTBENCH_CACHE", str(out / "cache"))
-        assert command(out, "--methods", "random-cnn,scn,supervised", "--seeds", "2") == 0
-    return out
-
-
-@pytest.fixture
-def copy(finished, tmp_path, monkeypatch) -> Path:
-    """The finished grid with its cache, to be spoiled at will."""
-    shutil.copytree(finished, tmp_path / "copy")
-    monkeypatch.setenv("SLOTBENCH_CACHE", str(tmp_path / "copy" / "cache"))
-    return tmp_path / "copy"
-
-
 def content(out: Path) -> dict[Path, bytes]:
     return {p.relative_to(out): p.read_bytes() for top in ("runs", "tables") for p in sorted((out / top).rglob("*.*"))}
 
@@ -380,17 +357,6 @@ def test_a_changed_probe_asks_again_without_training(copy, capsys, monkeypatch):
     assert after.probes["linear"]["configuration"]["version"] == 999
     assert after.metrics == before.metrics and after.training == before.training
     assert after.notes == before.notes
-
-
-@pytest.fixture
-def asked(monkeypatch):
-    """The probes that are asked, in order."""
-    names = []
-    for name in ("linear", "diagnostics"):
-        probe = probes.entry(name)[0]
-        call = probe.__call__
-        monkeypatch.setattr(probe, "__call__", lambda *a, name=name, call=call: (names.append(name), call(*a))[1])
-    return names
 
 
 def test_a_new_or_changed_probe_is_asked_alone_and_the_arrays_of_the_others_stay(copy, capsys, monkeypatch, asked):
@@ -615,24 +581,12 @@ def test_frames_of_another_shape_than_the_spec_says_fail_their_runs(tmp_path, mo
     assert f"{tiny.__file__}: train.read gave frames of (1, 4, 84, 84, 3); expected" in record.reason
 
 
-@pytest.fixture
-def broken_probe(monkeypatch):
-    """A linear probe that raises, and what mends it."""
-    linear = probes.entry("linear")[0]
-    working = linear.__call__
-
-    def broken(self, *arguments):
-        raise RuntimeError("the line is bent")
-
-    monkeypatch.setattr(linear, "__call__", broken)
-    return lambda: monkeypatch.setattr(linear, "__call__", working)
-
-
 def test_a_probe_that_fails_costs_no_training(tmp_path, capsys, monkeypatch, broken_probe):
     assert command(tmp_path, "--methods", "scn") == 1
     (record,) = records.read_all(tmp_path)[0]
-    line = 1 + Path(__file__).read_text().split('RuntimeError("the line is bent")')[0].count("\n")
-    assert record.reason == f"probe linear: RuntimeError: the line is bent ({__file__}, line {line})"
+    file = Path(__file__).with_name("conftest.py")
+    line = 1 + file.read_text().split('RuntimeError("the line is bent")')[0].count("\n")
+    assert record.reason == f"probe linear: RuntimeError: the line is bent ({file}, line {line})"
     assert record.curve and record.training["steps"] == 2
     assert {name: len(part) for name, part in record.training["loss_parts"].items()} == {"diversity": 2, "saliency": 2}
     broken_probe()

@@ -82,7 +82,7 @@ def test_where_nothing_could_be_tested_the_notes_say_so():
         return tables(grid(values, datasets))["cross-r2-ridge"].notes[0]
 
     games = ("boxing", "pong", "seaquest")
-    assert "No difference was tested: of none are there 3 pairs." in told(1, games[:2])
+    assert "No difference was tested, for want of 3 pairs." in told(1, games[:2])
     assert "°" not in told(1, games[:2])
     assert "Tested: mean of 3; the others were not, for want of 3 pairs." in told(2, games)
     assert "° not significantly" in told(3, games) and "want" not in told(3, games)

@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tiny_grid
+from small import command
 from test_checkpoints import fit
-from test_command import command
 
 from benchmark import plan, records
 from benchmark.checkpoints import Checkpoints

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import tiny
-from test_command import asked, broken_probe, command, copy, finished  # noqa: F401  fixtures
+from small import command
 
 from benchmark import plan, records, runner, training, worker
 from benchmark.configure import Configuration, parse_overrides
@@ -33,14 +33,14 @@ def execute(out, cache, item):
 
 
 @pytest.fixture
-def scn(copy, monkeypatch):  # noqa: F811
+def scn(copy, monkeypatch):
     """The path of a finished run of which the probe `diagnostics` has changed, and whose parameters are lost."""
     monkeypatch.setattr(probes.entry("diagnostics")[0], "version", 999)
     shutil.rmtree(copy / "cache/parameters")
     return next((copy / "runs/tiny/scn").glob("*/seed-0.json"))
 
 
-def test_a_run_that_is_trained_again_for_a_probe_is_asked_all_that_its_record_holds(copy, scn, asked, capsys):  # noqa: F811
+def test_a_run_that_is_trained_again_for_a_probe_is_asked_all_that_its_record_holds(copy, scn, asked, capsys):
     before = records.read(scn)
     assert command(copy, "--methods", "scn", "--probes", "diagnostics") == 0
     assert "trained again to be probed, by all that its record was asked" in capsys.readouterr().out
@@ -50,7 +50,7 @@ def test_a_run_that_is_trained_again_for_a_probe_is_asked_all_that_its_record_ho
     assert after.probes["diagnostics"]["configuration"]["version"] == 999
 
 
-def test_a_probe_of_a_plugin_that_is_not_named_is_not_asked_again(copy, scn):  # noqa: F811
+def test_a_probe_of_a_plugin_that_is_not_named_is_not_asked_again(copy, scn):
     before = records.read(scn)
     theirs = {"digest": "0", "configuration": {"version": 1}}
     records.write(copy, replace(before, probes=before.probes | {"theirs": theirs}))
@@ -60,7 +60,7 @@ def test_a_probe_of_a_plugin_that_is_not_named_is_not_asked_again(copy, scn):  #
 
 
 @pytest.mark.parametrize("how", [["--probes", "diagnostics"], ["--reprobe"]])
-def test_what_was_answered_stays_where_training_again_fails(copy, scn, monkeypatch, how):  # noqa: F811
+def test_what_was_answered_stays_where_training_again_fails(copy, scn, monkeypatch, how):
     before, load = records.read(scn), tiny.Tiny.load
 
     def broken(self, cache, report):
@@ -77,7 +77,7 @@ def test_what_was_answered_stays_where_training_again_fails(copy, scn, monkeypat
     assert records.read(scn).status == "ok" and records.read(scn).metrics == before.metrics
 
 
-def test_what_was_answered_stays_where_slots_cannot_be_frozen_after_training_again(copy, scn, monkeypatch):  # noqa: F811
+def test_what_was_answered_stays_where_slots_cannot_be_frozen_after_training_again(copy, scn, monkeypatch):
     before = records.read(scn)
     monkeypatch.setattr(Encoder, "freeze", None)
     assert command(copy, "--methods", "scn", "--probes", "diagnostics") == 1
@@ -93,7 +93,7 @@ def test_a_run_without_answers_that_fails_again_is_recorded_as_it_was_tried_last
     assert records.read_all(tmp_path)[0][0].provenance == record.provenance
 
 
-def test_names_of_failed_probes_without_reasons_will_do(copy, asked):  # noqa: F811
+def test_names_of_failed_probes_without_reasons_will_do(copy, asked):
     """As the first records had them."""
     path = next((copy / "runs/tiny/scn").glob("*/seed-0.json"))
     record = records.read(path)
@@ -104,7 +104,7 @@ def test_names_of_failed_probes_without_reasons_will_do(copy, asked):  # noqa: F
     assert asked == ["linear"] and records.read(path).status == "ok"
 
 
-def test_a_training_that_fails_again_may_go_on_from_its_checkpoints(copy, scn, monkeypatch):  # noqa: F811
+def test_a_training_that_fails_again_may_go_on_from_its_checkpoints(copy, scn, monkeypatch):
     monkeypatch.setattr(training.Kernel, "fit", None)
     folder = copy / "cache/checkpoints" / scn.relative_to(copy / "runs").with_suffix("")
     folder.mkdir(parents=True)
@@ -112,7 +112,7 @@ def test_a_training_that_fails_again_may_go_on_from_its_checkpoints(copy, scn, m
     assert "TypeError" in records.read(scn).reason and folder.exists()
 
 
-def test_a_new_probe_is_asked_though_another_failed_before_which_stays_a_failure(tmp_path, capsys, broken_probe):  # noqa: F811
+def test_a_new_probe_is_asked_though_another_failed_before_which_stays_a_failure(tmp_path, capsys, broken_probe):
     assert command(tmp_path, "--methods", "scn", "--probes", "linear") == 1
     assert command(tmp_path, "--methods", "scn") == 1
     shown = capsys.readouterr().out
@@ -138,14 +138,14 @@ def test_of_two_commands_with_different_probes_each_asks_its_own(tmp_path):
     assert record.training == first.training
 
 
-def test_what_another_command_has_done_as_it_was_asked_is_not_done_twice(copy, asked):  # noqa: F811
+def test_what_another_command_has_done_as_it_was_asked_is_not_done_twice(copy, asked):
     items = [planned(copy, copy / "cache", "linear", reprobe=True) for _ in range(2)]
     first, second = (records.checksum(execute(copy, copy / "cache", item)) for item in items)
     assert first == second and asked == ["linear"]
 
 
 @pytest.mark.parametrize("lost", [True, False])
-def test_parameters_that_go_away_after_the_plan_mean_training_again(copy, monkeypatch, lost, asked):  # noqa: F811
+def test_parameters_that_go_away_after_the_plan_mean_training_again(copy, monkeypatch, lost, asked):
     item = planned(copy, copy / "cache", "linear", reprobe=True)
     assert item.state == "reprobe"
     if lost:
@@ -157,7 +157,7 @@ def test_parameters_that_go_away_after_the_plan_mean_training_again(copy, monkey
     assert asked == (["diagnostics", "linear"] if lost else ["linear"])
 
 
-def test_a_worker_tells_of_what_is_done_by_now_and_refuses_what_it_does_not_plan(copy, monkeypatch):  # noqa: F811
+def test_a_worker_tells_of_what_is_done_by_now_and_refuses_what_it_does_not_plan(copy, monkeypatch):
     item = planned(copy, copy / "cache", "linear", "diagnostics")
     assert item.state == "done"
     monkeypatch.setattr("benchmark.grid.runs_under", lambda options, folder: [item.run])

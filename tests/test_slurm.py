@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import tiny_grid
-from test_command import command
+from small import command
 from test_faults import wait_for
 
 from benchmark import grid, plan, records

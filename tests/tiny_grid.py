@@ -26,7 +26,7 @@ if "TEST_NO_FIGURES" in os.environ:
 
 
 def runs(*methods: str) -> list[plan.Run]:
-    """The runs of `test_command.command`, seed 0 of each method."""
+    """The runs of `small.command`, seed 0 of each method."""
     wanted = Configuration("atari", "smoke", tuple(parse_overrides(SMALL)))
     return plan.runs(wanted, methods, ["tiny"], seeds=1)
 

@@ -134,7 +134,7 @@ def _tested(compared: Mapping[str, Sequence[Cell]], entrants: Sequence[Entrant])
     if not compared:
         return []
     if not tested:
-        return [f"No difference was tested: of none are there {FEWEST_PAIRS} pairs."]
+        return [f"No difference was tested, for want of {FEWEST_PAIRS} pairs."]
     few = f"for want of {FEWEST_PAIRS} pairs"
     left = f"Not tested, {few}: {listed(untested)}." if untested else ""
     if len(untested) > len(tested):
