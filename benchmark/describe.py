@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from benchmark import plan
 from benchmark.errors import answering
 from benchmark.estimate import Estimate
-from benchmark.plan import Item
+from benchmark.plan import Item, Run
 from benchmark.progress import duration
-from benchmark.registry import Registry, datasets, methods, probes
+from benchmark.registry import Registry, configuration, datasets, methods, probes
 from benchmark.suites import SUITES, paper_share, percent
 
 MEANING: dict[plan.State, str] = {
@@ -83,6 +85,8 @@ def describe(items: Sequence[Item], expected: Estimate, verbose: bool = False) -
         frames_are = f"{collect} of it to collect frames" if expected.collecting else "frames are there"
         known = f"{expected.measured} of {len(expected.runs)} runs estimated from runs measured on this machine"
         lines.append(f"  about {duration(expected.total)} {_on(expected)} ({frames_are}; {known})")
+    if verbose:
+        lines += ["settings", *_settings(item.run for item in items)]
     return "\n".join(lines)
 
 
@@ -117,6 +121,21 @@ def _trainings(items: Iterable[Item]) -> list[str]:
     if len(sources) == 1:
         return [f"  {amount}" for amount in sources]
     return [f"  {', '.join(names)}: {amount}" for amount, names in sources.items()]
+
+
+def _settings(runs: Iterable[Run]) -> list[str]:
+    """The fields of each method, data set and probe as configured, and of what is trained; each once."""
+    lines = []
+    for run in runs:
+        parts = (("method", run.method_name, run.method), ("data set", run.dataset_name, run.dataset))
+        probes_ = (("probe", name, run.probes[name]) for name in run.probe_digests)
+        lines += [f"  {kind} {name}: {_fields(configuration(part))}" for kind, name, part in (*parts, *probes_)]
+        lines.append(f"  training: {_fields(asdict(run.training))}")
+    return sorted(dict.fromkeys(lines))
+
+
+def _fields(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
 def _reasons(items: Iterable[Item]) -> list[str]:

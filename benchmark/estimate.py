@@ -12,10 +12,9 @@ from statistics import median
 from typing import Any
 
 from benchmark.errors import answering
-from benchmark.machine import threads
+from benchmark.machine import FEW_STEPS, threads
 from benchmark.plan import Item, Run, collecting
 from benchmark.records import Record, write_atomically
-from benchmark.training import Kernel
 
 SECONDS_PER_VALUE = {"nature_cnn": 5e-8, "pixelwise": 8e-7}
 """Training cost of one value of a frame by the data set's backbone, first guess: one core."""
@@ -116,7 +115,7 @@ def _closest(rows: list[dict[str, Any]], wanted: dict[str, Any]) -> list[dict[st
 
 def _paced(run: Run) -> bool:
     """Does it train for more than the few steps that are overhead?"""
-    return run.trained.trains and run.training.steps > Kernel.few
+    return run.trained.trains and run.training.steps > FEW_STEPS
 
 
 def _guessed_step(run: Run) -> float:

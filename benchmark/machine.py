@@ -23,9 +23,11 @@ ALLOCATOR = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=100000000000:gli
 CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
 """Matrix products and convolutions through XNNPACK's successor; XLA's own convolutions are 2 to 4 times slower."""
 
-
 RUN_ONCE = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 """For a CPU's program that runs once or a few times: optimising its code takes longer than running it."""
+
+FEW_STEPS = 10
+"""The most steps of a training whose program counts as such."""
 
 
 def tune_allocator() -> None:

@@ -78,7 +78,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--reprobe", action="store_true", help="ask all probes again, on the kept parameters")
     add("--log", choices=LOGS, help="send losses and metrics to a log while runs train; needs its package")
     add("--keep-params", action="store_true", help="keep parameters beside the records of what is trained or probed")
-    add("--verbose", action="store_true", help="show each run of the plan, and the settings applied")
+    add("--verbose", action="store_true", help="show each run of the plan, and all settings")
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given:
         remedy = "--suite atari runs all methods on its games, --list has all names, --help the options"

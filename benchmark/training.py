@@ -23,7 +23,7 @@ from jax.sharding import Mesh
 from benchmark.checkpoints import Checkpoints, offer, resumed
 from benchmark.contracts import Loss
 from benchmark.devices import everywhere, on_first, replicated, shared_out
-from benchmark.machine import compile_, jit_once
+from benchmark.machine import FEW_STEPS, compile_, jit_once
 from benchmark.precision import products_in_bfloat16
 from benchmark.types import Array, Data, Key
 
@@ -67,7 +67,7 @@ class Kernel:
     sample: Sample
     optimizer: optax.GradientTransformation
     mesh: Mesh | None = None
-    few: int = 10
+    few: int = FEW_STEPS
     bfloat16: bool = False
     compile_seconds: float = 0.0
     flops: float | None = None
