@@ -689,7 +689,8 @@ def test_verbose_says_what_is_applied(tmp_path, capsys):
     assert command(tmp_path, "--methods", "random-cnn", "--verbose") == 0
     shown = capsys.readouterr().out
     assert "compiler options" in shown and "runs/tiny/random-cnn" in shown
-    assert shown.count("\n  method random-cnn: version=1, ") == shown.count("\n  data set tiny: version=1, clips=25, ") == 1
+    assert shown.count("\n  method random-cnn: version=1, ") == 1
+    assert shown.count("\n  data set tiny: version=1, clips=25, ") == 1
     assert "\n  training: steps=2, frames_per_step=4, " in shown and "\n  probe linear: version=" in shown
 
 
