@@ -11,9 +11,12 @@ from typing import Any, NoReturn
 from benchmark.errors import UserError, closest
 from benchmark.loss_logs import LOGS
 from benchmark.machine import ROOT
+from benchmark.progress import say
 
 MOST = 10_000
 """The largest number of anything that is counted on the command line."""
+UNHEEDED = ("seeds", "set", "probes", "retry_failed", "reprobe", "slurm", "scheduler", "tune", "keep_params", "log")
+"""Options that a report of what there is does not heed."""
 ABOUT = "Evaluate methods on a suite and write comparison tables."
 
 
@@ -86,6 +89,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(given)
     options.arguments = given
     _check_together(options)
+    if options.report_only and (idle := [name for name in UNHEEDED if getattr(options, name)]):
+        told = ", ".join("--" + name.replace("_", "-") for name in idle)
+        say(f"--report-only shows all records of what is named; not heeded: {told}", sys.stderr)
     options.shown_budget, options.budget, options.seeds = options.budget, options.budget or "quick", options.seeds or 1
     return options
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from made import decoded, record, row
+from made import decoded, failed, record, row
 from scipy.stats import kendalltau, spearmanr, ttest_rel
 
 from benchmark import variants
@@ -301,6 +301,8 @@ def test_a_data_set_of_ones_own_is_not_averaged_with_the_suites():
     assert [c.ours.mean for c in found.rows[0].cells] == [0.625] * 3 + [0.0] * 3
     (alone,) = everything(runs[2:], CONTEXT)["headline-quick"]
     assert {column.group for column in alone.columns} == {"mine, n = 1"}
+    (same,) = everything([*runs[2:], replace(failed("broken", "scn"), suite="atari")], CONTEXT)["headline-quick"]
+    assert {column.group for column in same.columns} == {"mine, n = 1"}, "where nothing answered nothing is compared"
 
 
 def test_a_data_set_of_ones_own_has_the_columns_of_the_synthetic_suite_too():

@@ -84,10 +84,11 @@ FLOORS = {"compactness_std": "compactness_floor", "modularity_std": "modularity_
 
 
 def _columns(scores: Scores) -> list[Measure]:
-    """The main metrics of the suite's own data sets, averaged, then of each other one that was run under it."""
+    """The main metrics of the suite's own data sets, averaged, then of each other one on which any run answered."""
     own, main = SUITES[scores.suite].datasets, MAIN[scores.suite]
     anywhere = {measure.column.title: replace(measure, over=()) for measure in main}.values()
-    others = [(dataset,) for dataset in scores.datasets if dataset not in own]
+    answered = {dataset for (_, dataset, _), record in scores.runs.items() if record.standing}
+    others = [(dataset,) for dataset in scores.datasets if dataset in answered.difference(own)]
     found = []
     for datasets, measure in [*product([own], main), *product(others, anywhere)]:
         metrics = (measure.metric, FLOORS.get(measure.metric, measure.metric))

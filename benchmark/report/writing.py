@@ -17,7 +17,7 @@ from benchmark import parameters, records, variants
 from benchmark.errors import UserError
 from benchmark.progress import say
 from benchmark.records import Record
-from benchmark.registry import datasets, methods
+from benchmark.registry import datasets, methods, probes
 
 if TYPE_CHECKING:
     from benchmark.report.scores import Context
@@ -73,8 +73,9 @@ def say_damaged_arrays(found: Iterable[Record], out: Path) -> None:
 
 
 def say_unregistered(found: Iterable[Record]) -> None:
-    """What plug-ins say of a method is not in its records: name those that are not registered here."""
+    """What plug-ins say of a method or a probe is not in its records: name those that are not registered here."""
     strangers = {record.method for record in found} - {*methods} | {record.dataset for record in found} - {*datasets}
+    strangers |= {name for record in found for name in record.probes} - {*probes}
     if strangers:
         told = "with their --plugin the tables tell floors and ceilings and name what is set"
         say(f"not registered here: {', '.join(sorted(strangers))}; {told}", sys.stderr)
