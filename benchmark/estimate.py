@@ -56,7 +56,7 @@ class Timings:
     It is a convenience: a damaged, missing or unwritable file means that estimates are guesses, nothing else.
     """
 
-    FIELDS = ("method", "dataset", "values", "budget", "threads", "step", "overhead", "guessed")
+    FIELDS = ("method", "dataset", "values", "budget", "probes", "threads", "step", "overhead", "guessed")
 
     def __init__(self, cache: Path) -> None:
         self.path = cache / "timings.json"
@@ -83,7 +83,7 @@ class Timings:
         step = spent["train"] / frames if frames and _paced(run) else 0.0
         stages = ("build", "compile", "freeze", "probe", *(() if step else ("train",)))
         overhead = sum(spent.get(stage, 0.0) for stage in stages)
-        place = run.method_name, run.dataset_name, _values(run), run.budget, record.provenance["threads"]
+        place = run.method_name, run.dataset_name, _values(run), run.budget, _asked(run), record.provenance["threads"]
         values = (*place, step, overhead, _guessed_overhead(run))
         self.rows = [*self.rows, dict(zip(self.FIELDS, values, strict=True))][-REMEMBERED:]
         with suppress(OSError):
@@ -93,17 +93,20 @@ class Timings:
         """(seconds, from measurements?) for a run.
 
         A frame of training costs what it did for the method on frames of this size. All else is the first guess, which
-        knows what the run's probes learn, times what was off in that guess for runs at this budget, of the method or
-        another one. Where several such runs are remembered, those of the data set and of as many cores count.
+        knows what the run's probes learn, times what was off in that guess for runs at this budget, asked these probes
+        or else others, of the method or another one. Where several such runs are remembered, those of the data set and
+        of as many cores count.
         """
         alike = [row for row in self.rows if row["values"] == _values(run)]
         near: dict[str, Any] = {"dataset": run.dataset_name, "threads": cores}
+        same = {"probes": _asked(run), "method": run.method_name} | near
         trained = _closest([row for row in alike if row["method"] == run.method_name and row["step"]], near)
-        probed = _closest([row for row in alike if row["budget"] == run.budget], {"method": run.method_name} | near)
+        probed = _closest([row for row in alike if row["budget"] == run.budget], same)
         frames = run.training.frames if _paced(run) else 0
         step = median(row["step"] for row in trained) if trained else _guessed_step(run)
         off = median(row["overhead"] / row["guessed"] for row in probed) if probed else 1.0
-        return frames * step + off * _guessed_overhead(run), bool(probed and (trained or not frames))
+        measured = any(row["probes"] == same["probes"] for row in probed) and bool(trained or not frames)
+        return frames * step + off * _guessed_overhead(run), measured
 
 
 def _closest(rows: list[dict[str, Any]], wanted: dict[str, Any]) -> list[dict[str, Any]]:
@@ -111,6 +114,11 @@ def _closest(rows: list[dict[str, Any]], wanted: dict[str, Any]) -> list[dict[st
     for name, value in wanted.items():
         rows = [row for row in rows if row[name] == value] or rows
     return rows
+
+
+def _asked(run: Run) -> str:
+    """The probes of a run, by name."""
+    return ", ".join(sorted(run.probe_digests))
 
 
 def _paced(run: Run) -> bool:

@@ -418,6 +418,7 @@ def test_estimates_come_from_runs_measured_here_once_there_are_any(tmp_path, lon
     items, values, frames = [plan.Item(long, "new")], 84 * 84 * 3, long.training.frames
     guess = estimate(items, tmp_path)
     place = {"method": "scn", "dataset": "other", "values": values, "budget": long.budget, "threads": threads()}
+    place |= {"probes": ", ".join(sorted(long.probe_digests))}
     row = place | {"step": 0.5, "overhead": 5, "guessed": OVERHEAD}
     larger = row | {"values": 210 * 160 * 3, "step": 99.0}
     longer = row | {"budget": "another", "overhead": 99.0}
@@ -433,6 +434,7 @@ def test_estimates_come_from_runs_measured_here_once_there_are_any(tmp_path, lon
 def test_an_estimate_prefers_runs_with_as_many_threads_and_takes_others_before_it_guesses(tmp_path, long):
     items, other = [plan.Item(long, "new")], threads() + 1
     place = {"method": "scn", "dataset": long.dataset_name, "values": 84 * 84 * 3, "budget": long.budget}
+    place |= {"probes": ", ".join(sorted(long.probe_digests))}
     mine, others = ({"threads": n, "step": 0.5, "overhead": 5.0 * n, "guessed": OVERHEAD} for n in (threads(), other))
     both, only_others = (
         _estimate(rows, items, tmp_path) for rows in ([place | others, place | mine], [place | others])
@@ -514,13 +516,17 @@ def test_a_plan_with_fewer_probes_is_not_said_to_take_what_the_decoders_took(tmp
     guess = {name: estimate([plan.Item(each, "new")], tmp_path).total for name, each in (("all", run), ("few", few))}
     learned = sum(probe.pixels_learned(run.dataset.spec()) for probe in run.probes.values()) * SECONDS_PER_PIXEL_LEARNED
     row = {"method": "setcon", "dataset": "bouncing_balls", "values": 32 * 32 * 3, "budget": "quick"}
+    row |= {"probes": ", ".join(sorted(run.probe_digests))}
     row |= {"threads": threads(), "step": 1e-3, "overhead": (OVERHEAD + learned) / 2, "guessed": OVERHEAD + learned}
     trained = run.training.frames * 1e-3
     assert guess["all"] - guess["few"] == pytest.approx(learned)
     measured = [_estimate([row], [plan.Item(each, "new")], tmp_path) for each in (run, few)]
     expected = [trained + (OVERHEAD + learned) / 2, trained + OVERHEAD / 2]
     assert [each.total for each in measured] == pytest.approx(expected)
-    assert learned > 10 * OVERHEAD and [each.measured for each in measured] == [1, 1]
+    assert learned > 10 * OVERHEAD and [each.measured for each in measured] == [1, 0]
+    asked_few = row | {"probes": "linear, masks", "overhead": 3.0, "guessed": OVERHEAD}
+    (known,) = (_estimate([row, asked_few], [plan.Item(few, "new")], tmp_path),)
+    assert (known.total, known.measured) == (pytest.approx(trained + 3.0), 1)
 
 
 def test_time_left_shrinks_as_runs_finish(run):
