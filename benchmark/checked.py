@@ -45,6 +45,9 @@ def loaded(dataset: Dataset, given: Any) -> Splits:
         if batch.frames.ndim != 5 or batch.frames.shape[2:] != splits.spec.frame_shape:
             expected = f"[b t h w c] with (h, w, c) = {splits.spec.frame_shape} as its spec says"
             raise ValueError(f"{file}: {name}.read gave frames of {batch.frames.shape}; expected {expected}")
+        if name != "train" and batch.frames.shape[1] != splits.spec.clip_length:
+            told = f"{name}.read gave clips of {batch.frames.shape[1]} frames"
+            raise ValueError(f"{file}: {told}; expected {splits.spec.clip_length}, the clip_length of its spec")
         labels = getattr(getattr(batch.labels, "coordinates", None), "shape", None)
         if labels is None or len(labels) != 3 or labels[2] != len(splits.spec.coordinates):
             expected = f"[b t p] with p = {len(splits.spec.coordinates)} as its spec says"
@@ -77,7 +80,7 @@ def supports(plugin: Method | Probe, spec: DatasetSpec) -> str | None:
     if given is None or (isinstance(given, str) and given.strip()):
         return given
     told = f"supports gave {given!r} for {spec.name}; expected None, or a text that says why not"
-    raise UserError(f"{source(type(plugin))}: {told}")
+    raise UserError(f"{source(type(plugin), 'supports')}: {told}")
 
 
 def build(method: Method, spec: DatasetSpec, rngs: nnx.Rngs) -> nnx.Module:

@@ -166,7 +166,7 @@ def submit(folders: Sequence[str], cache: Path, options: argparse.Namespace) -> 
         if any(item.to_do for item in items):
             if not options.dry_run:
                 ids = jobs.submit(items, duty(folder, options), options.out)
-                say(f"submitted: {' '.join(ids)}; logs in {options.out / 'jobs'}; squeue --me shows what runs")
+                say(f"submitted: {' '.join(ids)}; logs in {options.out / 'jobs'}; on Slurm squeue --me shows what runs")
                 after = "then give this command again" if folder else "--report-only writes the tables"
                 say(f"--dry-run shows what is done; {after}")
             break

@@ -266,7 +266,7 @@ def _check_window(run: Run) -> None:
     window = run.trained.window(run.dataset.spec())
     if not isinstance(window, int) or window < 1:
         told = f"window gave {window!r} on {run.dataset_name}; expected an int of at least 1"
-        raise UserError(f"{source(type(run.method))}: {told}")
+        raise UserError(f"{source(type(run.method), 'window')}: {told}")
     if run.method.trains and run.training.frames_per_step < window:
         length = run.dataset.spec().clip_length
         given = f"training.frames_per_step is {run.training.frames_per_step}"

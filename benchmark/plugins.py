@@ -37,9 +37,8 @@ def load_plugins(plugins: Iterable[str] = ()) -> None:
         before = _names()
         _import(name, plugin, told)
         if _names() == before and not _owns_any(name):
-            raise UserError(
-                f"{told}: {_file(name)} registers no method, data set or probe; docs/add-a-method.md shows how"
-            )
+            remedy = "name the files in it" if Path(plugin).is_dir() else "docs/add-a-method.md shows how"
+            raise UserError(f"{told}: {_file(name)} registers no method, data set or probe; {remedy}")
         _loaded.add(name)
     for registry in (methods, datasets):
         for name in registry:

@@ -240,6 +240,8 @@ class Runner:
         whole = [loss for _, loss in fitted.curve]
         if parts := {name: values for name, values in fitted.parts.items() if values != whole}:
             facts["loss_parts"] = parts
+        if nowhere := [name for name, values in parts.items() if None in values]:
+            self.progress.note(f"{run}: of the loss's parts {', '.join(nowhere)} is not always finite")
         if run.tuned:
             facts["tuned"] = dict(run.tuned)
         record = replace(

@@ -469,6 +469,7 @@ def test_clips_with_entries_that_do_not_count_are_read_but_not_sampled():
             "train.read gave coordinates of (1, 3, 3); expected [b t p] with p = 4",
         ),
         (beside("frames", lambda frames: frames[..., :2, :]), "train.read gave frames of (1, 3, 4, 2, 3)"),
+        (replace(DATA, spec=replace(DATA.spec, clip_length=9)), "probe.read gave clips of 3 frames; expected 9"),
         (beside("labels", lambda labels: labels._replace(masks=None)), "gave no masks; its spec says has_masks=True"),
         (
             replace(DATA, spec=replace(DATA.spec, has_masks=False)),

@@ -309,6 +309,9 @@ def test_report_only_shows_the_methods_data_sets_and_suites_that_are_named(copy,
     assert shown("--methods", "scn,cswm") == {"scn"}
     capsys.readouterr()
     assert shown("--budget", "smoke") == everyone
+    assert capsys.readouterr().err == ""
+    assert shown("--seeds", "1", "--set", "training.steps=9", "--probes", "linear") == everyone
+    assert capsys.readouterr().err.endswith("of what is named; not heeded: --seeds, --set, --probes\n")
     for nothing in (["--methods", "setcon"], ["--datasets", "pong"], ["--suite", "worlds"], ["--budget", "paper"]):
         assert main(["--report-only", "--out", str(copy), *nothing]) == 2
         assert "records under" in (told := capsys.readouterr().err) and "is of the methods, data sets" in told
@@ -665,6 +668,21 @@ def test_a_part_that_is_the_whole_loss_is_not_kept_beside_it(tmp_path):
     assert command(tmp_path, "--methods", "scn-saliency") == 0
     (record,) = records.read_all(tmp_path)[0]
     assert [*record.training["loss_parts"]] == ["diversity"]
+
+
+def test_a_part_of_the_loss_that_is_no_number_is_named(tmp_path, capsys, monkeypatch):
+    scn = methods.entry("scn")[0]
+    loss = scn.loss
+
+    def with_nan(self, model, batch, key):
+        whole, parts = loss(self, model, batch, key)
+        return whole, parts | {"saliency": jnp.nan}
+
+    monkeypatch.setattr(scn, "loss", with_nan)
+    assert command(tmp_path, "--methods", "scn") == 0
+    assert "tiny, scn, seed 0: of the loss's parts saliency is not always finite" in capsys.readouterr().out
+    (record,) = records.read_all(tmp_path)[0]
+    assert record.training["loss_parts"]["saliency"] == [None, None]
 
 
 def test_runs_of_one_method_with_two_learning_rates_train_differently(tmp_path):

@@ -234,10 +234,13 @@ def test_files_may_be_named_behind_one_another(write, capsys):
         ("nowhere.py", "'nowhere.py': there is no such file"),
         (".", "it is no Python file"),
         ("no_such_module_anywhere", "there is no module of that name"),
-        ("json", "registers no method"),
+        ("json", "registers no method.*docs/add-a-method.md shows how"),
+        ("folder", "folder registers no method.*; name the files in it"),
     ],
 )
-def test_a_plugin_that_is_not_there_is_one_line(write, plugin, message):
+def test_a_plugin_that_is_not_there_is_one_line(write, tmp_path, monkeypatch, plugin, message):
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=message):
         load_plugins([plugin])
 
@@ -264,7 +267,8 @@ def test_what_a_plugin_brings_is_run_and_the_report_does_without_it(write, tmp_p
     monkeypatch.delitem(probes._entries, "my-probe")
     assert main(["--report-only", *out]) == 0
     shown = capsys.readouterr()
-    assert "my-method" in shown.out and shown.err.startswith("not registered here: my-method; with their --plugin")
+    assert "my-method" in shown.out
+    assert shown.err.startswith("not registered here: my-method, my-probe; with their --plugin")
 
 
 RANDOM = """
@@ -343,14 +347,17 @@ def test_a_file_of_the_repository_is_named_while_its_change_is_not_committed(wri
 UNANSWERING = [
     (
         "    def supports(self, spec):\n        return True",
-        "PATH: supports gave True for tiny; expected None, or a text",
+        "PATH, line 10: supports gave True for tiny; expected None, or a text",
     ),
     ("    def supports(self, spec):\n        return {}['reason']", "KeyError: 'reason' (PATH, line 11)"),
     (
         "    def window(self, spec):\n        return 0",
-        "PATH: window gave 0 on tiny; expected an int of at least 1",
+        "PATH, line 10: window gave 0 on tiny; expected an int of at least 1",
     ),
-    ("    def window(self, spec):\n        return 'three'", "PATH: window gave 'three' on tiny; expected an int"),
+    (
+        "    def window(self, spec):\n        return 'three'",
+        "PATH, line 10: window gave 'three' on tiny; expected an int",
+    ),
     ("    def window(self, spec):\n        return 3.0", "window gave 3.0"),
 ]
 

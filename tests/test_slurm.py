@@ -80,6 +80,8 @@ def test_once_the_rates_are_tuned_jobs_are_told_the_runs_that_their_workers_know
         ("cluster: mars", "options.yaml': cluster is 'mars'; it must be slurm or local"),
         ("timeout_min: -5", "options.yaml': timeout_min is -5; it must be a number above 0"),
         ("mem_gb: plenty", "mem_gb is 'plenty'; it must be a number above 0"),
+        ("slurm_setup: module load cuda", "slurm_setup is 'module load cuda'; it must be a list of texts"),
+        ("slurm_additional_parameters: [a]", "slurm_additional_parameters is .*; it must be names and values"),
         ("a: [", "is not plain YAML"),
         ("!!python/object/apply:os.system ['touch /tmp/never']", "is not plain YAML"),
         ("\udcff", "cannot be read|is not plain YAML"),

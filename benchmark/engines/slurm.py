@@ -30,6 +30,15 @@ CLUSTERS = ("slurm", "local", "debug")
 AMOUNTS = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "tasks_per_node")
 """Options of submitit that must be above 0; a job with less is submitted and never heard of."""
 
+LINES = "a list of texts, such as [module load cuda]"
+KINDS = {
+    "slurm_setup": (list, LINES),
+    "slurm_teardown": (list, LINES),
+    "slurm_srun_args": (list, LINES),
+    "slurm_additional_parameters": (dict, "names and values, such as {reservation: mine}"),
+}
+"""Options of submitit that are no single value; of another kind they would fail without their name."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -114,4 +123,7 @@ def read_options(path: Path) -> Jobs:
     for name in AMOUNTS:
         if name in found and not (isinstance(found[name], int | float) and found[name] > 0):
             raise UserError(f"--slurm {str(path)!r}: {name} is {found[name]!r}; it must be a number above 0")
+    for name, (kind, told) in KINDS.items():
+        if not isinstance(found.get(name, kind()), kind):
+            raise UserError(f"--slurm {str(path)!r}: {name} is {found[name]!r}; it must be {told}")
     return Jobs(path, jobs, cluster, found)
