@@ -84,7 +84,8 @@ class Checkpoints:
                     if not np.array_equal(saved["sha256"], self._seal(step, saved["state"], saved["losses"])):
                         continue
                     leaves = [like(old, new) for old, new in zip(jax.tree.leaves(state), saved["state"], strict=True)]
-                    if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in jax.tree.leaves(state)]:
+                    shapes = [leaf.shape for leaf in (losses, *jax.tree.leaves(state))]
+                    if [leaf.shape for leaf in (saved["losses"], *leaves)] != shapes:
                         continue
                 except Exception:  # whatever a damaged or foreign file makes of Orbax
                     continue

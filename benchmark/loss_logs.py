@@ -51,9 +51,20 @@ def opener(name: str) -> Open:
     return opened
 
 
-def with_log(progress: Progress, out: Path, log: str | None) -> Progress:
-    """What is to be told of runs: the progress, and a log too if one is named. Raises UserError as `opener` does."""
-    return Logged(progress, out, opener(log)) if log else progress
+@contextmanager
+def with_log(progress: Progress, out: Path, log: str | None) -> Iterator[Progress]:
+    """What is to be told of runs: the progress, and a log too if one is named, which is closed however the runs end.
+
+    Raises UserError as `opener` does.
+    """
+    if not log:
+        yield progress
+        return
+    logged = Logged(progress, out, opener(log))
+    try:
+        yield logged
+    finally:
+        logged.close()
 
 
 class Logged:
@@ -73,7 +84,7 @@ class Logged:
 
     def run_started(self, run: Run) -> None:
         self.display.run_started(run)
-        self._end()  # of a run that was lost to another process
+        self.close()  # of a run that was lost to another process
         self._run = run.path
         with self._forgiven():
             self._send, self._close = self._open(self.out, run)
@@ -92,9 +103,10 @@ class Logged:
         with self._forgiven():
             if self._send and record.path == self._run:  # not of one that another process has done meanwhile
                 self._send(_metrics(record), record.training.get("steps", 0))
-        self._end()
+        self.close()
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """Close the present run's log, if there is one."""
         with self._forgiven():
             self._close()
         self._send, self._close = None, lambda: None

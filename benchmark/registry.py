@@ -10,6 +10,7 @@ A variant is the same class with other fields under its own name.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import re
@@ -17,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 from types import NoneType
 from typing import Any, Generic, TypeVar
@@ -178,19 +180,33 @@ def code_below(cls: type) -> str:
 
     These are files beside its own, and those of `methods`, `datasets` and `benchmark/modules`.
     """
-    folders = {Path(source(cls)).parent, ROOT / "methods", ROOT / "datasets", ROOT / "benchmark" / "modules"}
+    own = Path(source(cls)).parent
+    folders = {own, ROOT / "methods", ROOT / "datasets", ROOT / "benchmark" / "modules"}
     found: dict[str, bytes] = {}
     waiting = [cls.__module__]
     while waiting:
-        module = sys.modules.get(name := waiting.pop())
-        file = Path(getattr(module, "__file__", None) or "")
+        name = waiting.pop()
+        module = sys.modules.get(name)  # None: a function will import it
+        file = Path(getattr(module, "__file__", None) or "") if module or "." in name else own / f"{name}.py"
         if name in found or file.parent not in folders or not file.is_file():
             continue
         found[name] = file.read_bytes()
-        for value in vars(module).values():
-            owner = getattr(value, "__module__", None) or getattr(value, "__name__", "")
-            waiting += [owner] if isinstance(owner, str) else []
+        waiting += _imported(found[name], getattr(module, "__package__", None))
+        owners = (getattr(value, "__module__", None) for value in vars(module).values()) if module else ()
+        waiting += [owner for owner in owners if isinstance(owner, str)]  # of what came by no import
     return hashlib.sha256(b"".join(found[name] for name in sorted(found))).hexdigest()
+
+
+def _imported(text: bytes, package: str | None) -> list[str]:
+    """The modules that a file imports, at its top or inside a function, and what it takes from packages."""
+    names = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), package)
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return names
 
 
 methods: Registry[Method] = Registry("method", Method)  # type: ignore[type-abstract]

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TextIO
@@ -84,22 +85,17 @@ def _serve(arguments: Sequence[str], given: TextIO, teller: Teller) -> None:
     set_up_jax(cache)
     provenance()
     tasks, runner = _tasks(given), None
-    while task := tasks():
-        out = options.out / task["folder"]
-        if runner is None or runner.out != out:
-            runner = Runner(
-                out,
-                cache,
-                with_log(teller, out, options.log),
-                options.keep_params,
-                options.devices,
-                options.seeds_together,
-            )
-        items = _items(options, task, cache, teller)
-        check_devices((item.run for item in items if item.to_do), options.devices)
-        for _ in runner.execute(items):
-            pass
-        teller.tell("done")
+    with ExitStack() as logs:
+        while task := tasks():
+            out = options.out / task["folder"]
+            if runner is None or runner.out != out:
+                told = logs.enter_context(with_log(teller, out, options.log))
+                runner = Runner(out, cache, told, options.keep_params, options.devices, options.seeds_together)
+            items = _items(options, task, cache, teller)
+            check_devices((item.run for item in items if item.to_do), options.devices)
+            for _ in runner.execute(items):
+                pass
+            teller.tell("done")
 
 
 def _items(options: argparse.Namespace, task: dict[str, Any], cache: Path, teller: Teller) -> list[Item]:

@@ -75,6 +75,13 @@ def test_what_other_code_has_begun_does_not_go_on_and_that_is_said(tmp_path, who
     assert rest.steps == 12 - 3 and said[1:] == ["goes on from a checkpoint, step 3"] and rest.curve == whole.curve
 
 
+def test_a_checkpoint_with_other_parts_of_the_loss_is_not_gone_on_from(tmp_path):
+    own, state = Checkpoints(tmp_path / "c"), {"a": np.ones(2)}
+    own.save(6, state, np.zeros((12, 2)))
+    assert own.latest(state, np.zeros((12, 2)))[0] == 6
+    assert own.latest(state, np.zeros((12, 3)))[0] == own.latest(state, np.zeros(12))[0] == 0
+
+
 def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path, whole):
     with pytest.raises(KeyboardInterrupt):
         fit(Checkpoints(tmp_path / "c", every=0), stop_after=7)

@@ -339,6 +339,19 @@ def test_importance_has_a_matrix_a_method():
     assert not figure.axes[-1].get_xlabel().endswith("data sets")
 
 
+def test_each_row_of_importance_is_the_object_that_it_is_named_after():
+    known = {"cswm": ["ball", "enemy", "player"], "scn": ["enemy", "player"]}
+    shares = {"cswm": np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]]), "scn": np.array([[0.3, 0.7], [0.5, 0.5]])}
+    runs = [record("pong", method, notes={"linear": {"objects": names}}) for method, names in known.items()]
+    found = scn_figures.importance(scores(*runs), lambda run: {"linear.importance_std": shares[run.method]})
+    panel = dict(found)["importance"].axes[0]
+    assert [label.get_text() for label in panel.get_yticklabels()] == known["cswm"]
+    first, second = (np.ma.filled(image.get_array(), np.nan) for image in panel.images)
+    np.testing.assert_array_equal(first, shares["cswm"])
+    np.testing.assert_array_equal(second, [[np.nan, np.nan], *shares["scn"]])
+    assert panel.get_ylim() == (2.5, -0.5)
+
+
 def test_of_too_many_matrices_those_on_most_data_sets_are_drawn_and_it_is_said():
     notes, shares = {"linear": {"objects": ["ball"]}}, np.array([[0.9, 0.1]])
     sweep = [
@@ -353,10 +366,10 @@ def test_of_too_many_matrices_those_on_most_data_sets_are_drawn_and_it_is_said()
 
 
 def test_clips_of_two_titles_are_two_files_with_names_that_a_file_system_takes():
-    names = ("a-b", "a+b", "n" * 240, "n" * 239 + "m")
+    names = ("a-b", "a+b", "n" * 240, "n" * 239 + "m", "Net", "net", "中" * 95)
     runs = [record("gridworld", name) for name in names]
     found = [name for name, _ in frame_figures.over_time(scores(*runs), lambda run: film(5, 3))]
-    assert len(set(found)) == 4 and max(map(len, found)) < 200
+    assert len({name.lower() for name in found}) == 7 and max(len(name.encode()) for name in found) < 200
     assert "clip-gridworld-a-b" not in found, "it would be that of either"
 
 

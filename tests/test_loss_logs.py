@@ -12,7 +12,7 @@ from made import record, row
 from benchmark import plan
 from benchmark.command import main
 from benchmark.configure import Configuration
-from benchmark.loss_logs import Logged, opener
+from benchmark.loss_logs import Logged, opener, with_log
 from benchmark.progress import PlainProgress, Progress
 
 (RUN,) = plan.runs(Configuration("atari", "quick"), ["scn"], ["pong"], seeds=1)
@@ -144,6 +144,17 @@ def test_the_log_of_a_run_that_was_lost_is_ended_when_the_next_begins(sent, tmp_
     told.run_started(RUN)
     told.run_started(RUN)
     assert sent == ["pong, scn, seed 0", "closed", "pong, scn, seed 0"]
+
+
+def test_the_log_of_a_run_that_is_stopped_is_closed(sent, tmp_path):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        with_log(create_autospec(Progress, instance=True), tmp_path, "wandb") as told,
+    ):
+        told.run_started(RUN)
+        told.step(1, 3.0, {})
+        raise KeyboardInterrupt
+    assert sent == ["pong, scn, seed 0", ("loss", 3.0, 1), "closed"]
 
 
 def test_trouble_with_the_log_of_a_lost_run_leaves_the_next_its_own(tmp_path):

@@ -104,6 +104,15 @@ def test_what_a_class_is_made_of_are_its_file_and_what_that_imports_beside_it_an
     before = code_below.__wrapped__(mine)
     (tmp_path / "beside.py").write_text("def twice(x): return x + x\n")
     assert code_below.__wrapped__(mine) != before
+    for name, text in (("sizes", "WIDTH = 8\n"), ("later", "RATE = 1\n")):
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "third.py").write_text("from sizes import WIDTH\nclass Mine:\n  def late(self):\n    import later\n")
+    third = importlib.import_module("third").Mine
+    seals = [code_below.__wrapped__(third)]
+    for name, text in (("sizes", "WIDTH = 16\n"), ("later", "RATE = 2\n")):
+        (tmp_path / f"{name}.py").write_text(text)
+        seals.append(code_below.__wrapped__(third))
+    assert len({*seals}) == 3, "a constant that is imported, and what a function imports"
     read, whole = [], Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.stem) or whole(path))
     code_below.__wrapped__(methods.entry("setcon")[0])

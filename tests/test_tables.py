@@ -439,6 +439,7 @@ def test_latex_escapes_every_special_sign():
 def test_latex_sets_letters_with_accents_and_greek_ones_in_ascii():
     assert latex.escape("größe é č ñ å ç") == r"gr\"{o}\ss{}e \'{e} \v{c} \~{n} \r{a} \c{c}"
     assert latex.escape("\u0394 \u03b1 \u03bb µ \u03a9 \u0391") == r"$\Delta$ $\alpha$ $\lambda$ $\mu$ $\Omega$ ?"
+    assert latex.escape('e\u0301 "a"|b a--b --- 1…2 ł') == r"\'{e} ''a''\textbar{}b a-{}-b -{}-- 1\dots{}2 \l{}"
     assert latex.escape("½ ± ≤ → 中") == r"? $\pm$ $\leq$ $\rightarrow$ ?"
 
 

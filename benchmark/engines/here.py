@@ -36,5 +36,5 @@ class Here:
         check_devices((item.run for item in items if item.to_do), self.devices)
         if self.verbose:
             say(summary())
-        told = with_log(display.lane(), self.out, self.log)
-        yield from Runner(self.out, self.cache, told, self.keep_params, self.devices, self.together).execute(items)
+        with with_log(display.lane(), self.out, self.log) as told:
+            yield from Runner(self.out, self.cache, told, self.keep_params, self.devices, self.together).execute(items)

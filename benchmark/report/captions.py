@@ -19,8 +19,8 @@ MOST_NAMED = 4
 PLUMBING = "Plumbing test: the numbers mean nothing."
 
 NOT_WORSE = (
-    "not significantly worse than the best (two-sided paired t-tests over data sets, or over seeds where there are "
-    "fewer than 3 data sets, corrected by Holm for the number of methods that are tested, p ≥ 0.05)."
+    "not significantly worse than the best (two-sided paired t-tests over data sets, or over data sets and seeds where "
+    "there are fewer than 3 data sets, corrected by Holm for the number of methods that are tested, p ≥ 0.05)."
 )
 
 

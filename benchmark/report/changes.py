@@ -20,9 +20,9 @@ What = tuple[str, str, str]
 HEADS = ("suite, budget", "data set", "method", "metric", "probe", "A", "B", "B - A", "n", "p", "")
 
 NOTE = (
-    "Means ± standard error. n: pairs of the same data set, or of the same seed where data sets are fewer than 3, by a "
-    "paired t-test, and then B - A is theirs; or runs in A and in B where fewer than 3 are shared, by Welch's. p is "
-    "two-sided, corrected by Holm over all lines; a dash: too few runs to tell."
+    "Means ± standard error. n: pairs of the same data set, or of data set and seed where data sets are fewer than 3, "
+    "by a paired t-test, and then B - A is theirs; or runs in A and in B where fewer than 3 are shared, by Welch's. p "
+    "is two-sided, corrected by Holm over all lines; a dash: too few runs to tell."
 )
 
 

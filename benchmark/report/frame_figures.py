@@ -34,7 +34,7 @@ LABEL = 23
 """Characters in a line of a row's name: as many as fit beside the tiles."""
 
 LONGEST = 100
-"""Characters of a title in a file's name, which file systems allow 255 bytes."""
+"""Characters, in ASCII, of a title in a file's name, which file systems allow 255."""
 
 MISSING = {"ok": "no frames kept", "failed": "failed"}
 
@@ -119,10 +119,11 @@ def _grey(masks: Float[np.ndarray, "t k h w"] | None, t: int, k: int) -> Image |
 
 def _slugs(entrants: Sequence[Entrant]) -> dict[Entrant, str]:
     """Their titles as parts of files' names; with a part of its hash one that is too long, or like another."""
-    plain = {entrant: re.sub(r"[^\w.=-]+", "-", entrant.title).strip("-") for entrant in entrants}
-    alike = Counter(plain.values())
+    plain = {entrant: re.sub(r"[^A-Za-z0-9_.=-]+", "-", entrant.title).strip("-") for entrant in entrants}
+    alike = Counter(text.lower() for text in plain.values())  # names that some file systems do not tell apart
+    fits = {text for text in plain.values() if len(text) <= LONGEST and alike[text.lower()] == 1}
     return {
-        entrant: text if len(text) <= LONGEST and alike[text] == 1 else f"{text[:LONGEST]}-{digest(entrant.title)[:8]}"
+        entrant: text if text in fits else f"{text[:LONGEST]}-{digest(entrant.title)[:8]}"
         for entrant, text in plain.items()
     }
 

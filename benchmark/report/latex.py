@@ -26,6 +26,19 @@ SIGNS = {
     "≤": r"$\leq$",
     "≈": r"$\approx$",
     "→": r"$\rightarrow$",
+    "\N{MINUS SIGN}": r"$-$",
+    "\N{EN DASH}": "--",
+    "…": r"\dots{}",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "“": "``",
+    "”": "''",
+    '"': "''",
+    "|": r"\textbar{}",
+    "ł": r"\l{}",
+    "Ł": r"\L{}",
+    "ø": r"\o{}",
+    "Ø": r"\O{}",
+    "æ": r"\ae{}",
     "ß": r"\ss{}",
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
@@ -164,7 +177,9 @@ def _tabular(table: Table, form: Form) -> list[str]:
 
 def escape(text: str) -> str:
     """Plain text as LaTeX in ASCII; a character that pdfLaTeX cannot set becomes a question mark."""
-    return "".join(SIGNS.get(sign, sign if sign.isascii() else _letter(sign)) for sign in " ".join(text.split()))
+    line = unicodedata.normalize("NFC", " ".join(text.split()))
+    signs = "".join(SIGNS.get(sign, sign if sign.isascii() else _letter(sign)) for sign in line.replace("--", "-\0-"))
+    return signs.replace("\0", "{}")  # which keeps two hyphens from being set as a dash
 
 
 def _letter(sign: str) -> str:

@@ -111,13 +111,16 @@ def _most_often(entrants: Sequence[Entrant], found: Iterable[Blocks]) -> list[En
 
 
 def _matrices(panel: Axes, entrants: list[Entrant], blocks: Blocks) -> None:
-    """The methods' matrices side by side, objects down and slots across."""
+    """The methods' matrices side by side, objects down and slots across; blank what a run has no labels of."""
+    names = [*dict.fromkeys(name for known, _ in blocks.values() for name in known)]
     for place, entrant in enumerate(entrants):
         if entrant in blocks:
-            names, shares = blocks[entrant]
+            known, shares = blocks[entrant]
+            rows = np.full((len(names), np.shape(shares)[1]), np.nan)
+            rows[[names.index(name) for name in known]] = shares
             extent = (place, place + WIDTH, len(names) - 0.5, -0.5)
-            panel.imshow(shares, cmap="cividis", vmin=0, vmax=1, aspect="auto", extent=extent)
-            panel.set_yticks(range(len(names)), names)
+            panel.imshow(rows, cmap="cividis", vmin=0, vmax=1, aspect="auto", extent=extent)
+    panel.set_yticks(range(len(names)), names)
     panel.set_xlim(0, len(entrants))
     panel.set_xticks([])
     panel.tick_params(length=0, labelsize=5)
