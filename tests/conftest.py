@@ -3,7 +3,9 @@
 import gc
 import os
 import shutil
+import signal
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -45,6 +47,14 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command draws no figures: they are drawn where they are tested, not after every run."""
     for suite in FIGURES:
         monkeypatch.setitem(FIGURES, suite, ())
+
+
+@pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Also where the tests were started in the background of a script, which leaves it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -221,6 +221,7 @@ def test_a_process_says_that_it_waits_for_another_that_collects(tmp_path, monkey
     assert said[0] == "pong: waiting for another that collects it" and "collected" in said[-1]
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_an_interrupted_collection_ends_at_once_and_leaves_no_process(tmp_path, monkeypatch):
     monkeypatch.setattr(atari_shards, "SHARD_FRAMES", 50_000)
     long = replace(RECIPE, train_frames=100_000, probe_frames=50_000, max_episode_steps=27_000)

@@ -20,13 +20,7 @@ with stopping.listening(), stopping.put_off():
     hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2_000_000_000)
 """
 
-
-@pytest.fixture(autouse=True)
-def _ctrl_c_is_heard():
-    """Also where the tests were started in the background of a script, which leaves it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("ctrl_c_is_heard")
 
 
 def test_ordinary_work_ends_at_once_and_the_handlers_of_before_are_back():
