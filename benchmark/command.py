@@ -164,7 +164,9 @@ def submit(folders: Sequence[str], cache: Path, options: argparse.Namespace) -> 
             say(line)
         say(describe(items, estimate([], cache), options.verbose))
         if any(item.to_do for item in items):
-            if not options.dry_run:
+            if options.dry_run:
+                say(f"an array of {jobs.count(items)} jobs would be submitted")
+            else:
                 ids = jobs.submit(items, duty(folder, options), options.out)
                 say(f"submitted: {' '.join(ids)}; logs in {options.out / 'jobs'}; on Slurm squeue --me shows what runs")
                 after = "then give this command again" if folder else "--report-only writes the tables"

@@ -1,11 +1,14 @@
 """Who may import whom."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import benchmark
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = ("methods", "datasets", "probes")
@@ -41,6 +44,13 @@ def test_the_engine_imports_no_plugin_except_where_it_loads_them():
     for path in sorted((ROOT / "benchmark").rglob("*.py")):
         plugins = {name for name in imports(path) if name.split(".")[0] in PLUGINS}
         assert not plugins or path.name == "plugins.py", f"{path.name} imports {plugins}"
+
+
+def test_the_map_of_the_engine_names_each_of_its_modules_once():
+    there = {path.stem for path in (ROOT / "benchmark").glob("*.py")} - {"__init__"}
+    there |= {path.parent.name for path in (ROOT / "benchmark").glob("*/__init__.py")}
+    places = [line for line in (benchmark.__doc__ or "").splitlines() if line.startswith("- ")]
+    assert sorted(re.findall(r"`(\w+)`", "\n".join(places))) == sorted(there)
 
 
 def test_heavy_packages_are_imported_where_they_are_used():

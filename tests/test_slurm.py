@@ -41,9 +41,20 @@ def test_there_are_no_more_jobs_than_runs_and_each_is_told_all_of_them(tmp_path,
     monkeypatch.setenv("PYTHONPATH", "")
     items = [plan.Item(run, "new") for run in tiny_grid.runs("random-cnn", "scn")]
     done = replace(items[0], state="done")
-    submitted = slurm.Jobs(tmp_path / "options.yaml", 16, "slurm", {}).submit([*items, done], Duty((), ""), tmp_path)
+    jobs = slurm.Jobs(tmp_path / "options.yaml", 16, "slurm", {})
+    submitted = jobs.submit([*items, done], Duty((), ""), tmp_path)
+    assert jobs.count([*items, done]) == len(items) and replace(jobs, jobs=1).count(items) == 1
     assert submitted == [str(n + 1) for n in range(len(items))]
     assert [sorted(job.runs) for job in sent] == [sorted(assignments(items))] * len(items)
+
+
+def test_a_dry_run_says_how_many_jobs_there_would_be_and_submits_none(tmp_path, capsys):
+    options = tmp_path / "options.yaml"
+    options.write_text("jobs: 3\ncluster: local\n")
+    for methods, jobs in (("random-cnn,scn", 2), ("random-cnn,scn,cswm,setcon", 3)):
+        assert command(tmp_path, "--methods", methods, "--slurm", str(options), "--dry-run") == 0
+        assert f"an array of {jobs} jobs would be submitted" in capsys.readouterr().out
+    assert not (tmp_path / "jobs").exists()
 
 
 def test_once_the_rates_are_tuned_jobs_are_told_the_runs_that_their_workers_know(tmp_path, monkeypatch):

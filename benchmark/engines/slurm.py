@@ -78,10 +78,14 @@ class Jobs:
         executor = self._executor(out / "jobs")
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         to_do = [item for item in items if item.to_do]
-        count = min(self.jobs, len(to_do))
+        count = self.count(items)
         with executor.batch():
             jobs = [executor.submit(Job(duty, assignments(order(to_do, index, count)))) for index in range(count)]
         return [job.job_id for job in jobs]
+
+    def count(self, items: Sequence[Item]) -> int:
+        """How many jobs the array has: no more than there are runs to do."""
+        return min(self.jobs, sum(item.to_do for item in items))
 
     def _executor(self, folder: Path) -> Any:
         try:
