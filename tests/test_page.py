@@ -118,6 +118,14 @@ def test_the_first_thing_is_the_one_comparison_of_the_budget_that_says_most(tmp_
     assert found.text["p"].count("Plumbing test: the numbers mean nothing.") == 2
 
 
+def test_many_commits_are_counted_and_few_named(tmp_path):
+    made = [game("scn", seed) for seed in range(5)]
+    made = [replace(run, provenance=run.provenance | {"commit": f"{run.seed}" * 12}) for run in made]
+    many, few = page(made, tmp_path / "many").text["p"], page(made[:4], tmp_path / "few").text["p"]
+    assert "; code of 5 commits, each named with its runs." in many
+    assert "; code 000000000000, 111111111111, 222222222222 and 333333333333." in few
+
+
 def test_why_a_run_failed_is_said_where_it_is_counted(tmp_path):
     found = page([*runs(), replace(failed("gridworld", "setcon"), reason=HOSTILE)], tmp_path)
     lost = failed("gridworld", "slotwise")

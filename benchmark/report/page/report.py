@@ -26,6 +26,9 @@ HERE = Path(__file__).parent
 LIMIT = 5_000_000
 """Bytes of figures that a page holds at most; others are named."""
 
+NAMED = 4
+"""Commits that the first line names at most."""
+
 BUDGETS = ("paper", "quick", "smoke")
 """Those that say most come first."""
 
@@ -109,7 +112,8 @@ def _summary(runs: Sequence[Record]) -> str:
     sizes = {kind: len({getattr(run, name) for run in runs}) for kind, name in kinds.items()}
     commits = sorted({commit_of(run) or "unknown" for run in runs})
     told = [f"{count} {kind if count == 1 else f'{kind}s'}" for kind, count in sizes.items()]
-    return f"{', '.join(counts)}: {', '.join(told)}; code {listed(commits)}."
+    code = listed(commits) if len(commits) <= NAMED else f"of {len(commits)} commits, each named with its runs"
+    return f"{', '.join(counts)}: {', '.join(told)}; code {code}."
 
 
 def _headlines(tables: Mapping[str, list[Table]], numbers: Numbers) -> list[Markup]:
