@@ -55,3 +55,12 @@ def test_the_readme_shows_the_tables_of_the_records(table):
     shown = rows((ROOT / "README.md").read_text())
     made = rows(table.read_text())
     assert made and [row for row in made if row not in shown] == []
+
+
+def test_the_numbers_beside_the_papers_are_those_of_the_findings():
+    """docs/reproduction.md repeats rows of the findings, where "see below" has a meaning that it has not there."""
+    page = (ROOT / "docs/reproduction.md").read_text()
+    repeated = rows(page.partition("## The papers' numbers beside ours")[2].partition("\n## ")[0])
+    findings = [row for found in (ROOT / "docs/findings").glob("*.md") for row in rows(found.read_text())]
+    told = [[cell.replace(", see below", "") for cell in row] for row in findings]
+    assert len(repeated) > 30 and [row for row in repeated if row not in told] == []
