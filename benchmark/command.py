@@ -165,7 +165,8 @@ def submit(folders: Sequence[str], cache: Path, options: argparse.Namespace) -> 
         say(describe(items, estimate([], cache), options.verbose))
         if any(item.to_do for item in items):
             if options.dry_run:
-                say(f"an array of {jobs.count(items)} jobs would be submitted")
+                count = jobs.count(items)
+                say(f"an array of {count} job{'s' if count > 1 else ''} would be submitted")
             else:
                 ids = jobs.submit(items, duty(folder, options), options.out)
                 say(f"submitted: {' '.join(ids)}; logs in {options.out / 'jobs'}; on Slurm squeue --me shows what runs")

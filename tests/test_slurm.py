@@ -51,9 +51,9 @@ def test_there_are_no_more_jobs_than_runs_and_each_is_told_all_of_them(tmp_path,
 def test_a_dry_run_says_how_many_jobs_there_would_be_and_submits_none(tmp_path, capsys):
     options = tmp_path / "options.yaml"
     options.write_text("jobs: 3\ncluster: local\n")
-    for methods, jobs in (("random-cnn,scn", 2), ("random-cnn,scn,cswm,setcon", 3)):
+    for methods, jobs in (("scn", "1 job"), ("random-cnn,scn", "2 jobs"), ("random-cnn,scn,cswm,setcon", "3 jobs")):
         assert command(tmp_path, "--methods", methods, "--slurm", str(options), "--dry-run") == 0
-        assert f"an array of {jobs} jobs would be submitted" in capsys.readouterr().out
+        assert f"an array of {jobs} would be submitted" in capsys.readouterr().out
     assert not (tmp_path / "jobs").exists()
 
 
